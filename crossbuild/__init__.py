@@ -1,0 +1,1 @@
+"""crossbuild: offline wheelhouses for another processor, resolved, built and proven."""

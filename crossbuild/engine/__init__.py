@@ -1,0 +1,1 @@
+"""Engines: where emulated target code runs."""

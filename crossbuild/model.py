@@ -1,0 +1,343 @@
+"""The nouns that stages hand to each other: frozen values, no behaviour beyond reading them.
+
+Sizes are bytes, durations are seconds, hashes are lower-case hexadecimal SHA-256.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+
+class Kind(enum.Enum):
+    """What a distribution file is."""
+
+    WHEEL = "wheel"
+    SDIST = "sdist"
+
+
+class Refusal(enum.Enum):
+    """Why a file is not used."""
+
+    TAG = "tag"
+    PYTHON = "python"
+    FLOOR = "floor"
+    YANKED = "yanked"
+    POLICY = "policy"
+    UNSOUND = "unsound"
+    NO_HASH = "no hash"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class File:
+    """A distribution file that an index, a link or a path offers (PEP 691 names).
+
+    ``url`` may be a ``file:`` URL and never holds credentials. ``sha256`` is None where the
+    index gave none; ``size`` likewise. ``yanked`` is the reason, empty when none was given.
+    """
+
+    filename: str
+    url: str
+    kind: Kind
+    sha256: str | None = None
+    size: int | None = None
+    requires_python: SpecifierSet | None = None
+    yanked: str | None = None
+    core_metadata: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """One candidate file and why it is (``refusal`` None) or is not used."""
+
+    file: File
+    refusal: Refusal | None
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pin:
+    """One resolved package: its version and every file that could provide it."""
+
+    name: NormalizedName
+    version: Version
+    files: tuple[File, ...]
+    requested: bool = False
+    required_by: tuple[NormalizedName, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """``name version``, as people are shown it."""
+        return f"{self.name} {self.version}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EnvironmentPin:
+    """One distribution of a build environment; ``file`` None: built by the plan's own step."""
+
+    name: NormalizedName
+    version: Version
+    file: File | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildSystem:
+    """PEP 517/518: the backend of an sdist and what it requires, dynamic requirements included."""
+
+    backend: str
+    backend_path: tuple[str, ...]
+    requires: tuple[str, ...]
+
+
+class Policy(enum.Enum):
+    """Which version of a package is chosen (DESIGN section 5)."""
+
+    WHEEL_FIRST = "wheel-first"
+    NEWEST = "newest"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Formats:
+    """``--only-binary`` and ``--no-binary``: names, or everything."""
+
+    only_binary: frozenset[NormalizedName] = frozenset()
+    only_binary_all: bool = False
+    no_binary: frozenset[NormalizedName] = frozenset()
+    no_binary_all: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """What the user asked for. A requirement on a file is ``name @ url`` (PEP 508)."""
+
+    requirements: tuple[Requirement, ...]
+    constraints: tuple[Requirement, ...] = ()
+    policy: Policy = Policy.WHEEL_FIRST
+    formats: Formats = Formats()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceMetadata:
+    """Core metadata of an sdist as far as resolution needs it (PEP 643)."""
+
+    requires_dist: tuple[str, ...]
+    requires_python: str | None
+    extras: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inspection:
+    """What an sdist says of itself; ``metadata`` None: only running its backend can tell."""
+
+    name: NormalizedName
+    version: Version
+    system: BuildSystem
+    metadata: SourceMetadata | None
+
+
+PackageKey = tuple[NormalizedName, Version]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resolution:
+    """The closure for the target, and for each sdist in it the closure of its build.
+
+    ``pins`` has the closure. ``sources`` maps every package that may have to be built, those
+    that only builds need too, to what it said of itself; ``environments`` maps the same keys
+    to the pins of its build environment. ``refused`` are files that an earlier verification
+    found unsound. ``newest`` maps a package to the version policy ``newest`` would choose,
+    where it differs.
+    """
+
+    pins: tuple[Pin, ...]
+    sources: Mapping[PackageKey, Inspection]
+    environments: Mapping[PackageKey, tuple[Pin, ...]]
+    refused: Mapping[str, str]
+    newest: Mapping[NormalizedName, Version]
+
+
+class Purpose(enum.Enum):
+    """Why a package is in the plan: it travels to the target, or only a build needs it."""
+
+    TARGET = "target"
+    BUILD_REQUIREMENT = "build requirement"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FetchStep:
+    """Download ``file``; the wheel is used as it is."""
+
+    pin: Pin
+    file: File
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildStep:
+    """Build a wheel from ``source`` with ``environment`` installed, after ``after`` were built."""
+
+    pin: Pin
+    source: File
+    verdicts: tuple[Verdict, ...]
+    system: BuildSystem
+    environment: tuple[EnvironmentPin, ...]
+    purpose: Purpose = Purpose.TARGET
+
+    @property
+    def after(self) -> tuple[NormalizedName, ...]:
+        """The plan's other BUILD steps whose wheels this build installs."""
+        return tuple(item.name for item in self.environment if item.file is None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReuseStep:
+    """The existing wheelhouse already holds ``file``, with the hash the plan wants."""
+
+    pin: Pin
+    file: File
+    verdicts: tuple[Verdict, ...]
+
+
+Step = FetchStep | BuildStep | ReuseStep
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Note:
+    """Something the plan wants seen, about one package."""
+
+    name: NormalizedName
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """One step per package of the closure, then the BUILD steps only builds need."""
+
+    steps: tuple[Step, ...]
+    build_requirements: tuple[BuildStep, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def builds(self) -> tuple[BuildStep, ...]:
+        """Every BUILD step, those of the closure and those of build requirements."""
+        own = tuple(step for step in self.steps if isinstance(step, BuildStep))
+        return own + self.build_requirements
+
+
+class Rung(enum.Enum):
+    """Which compilers made a wheel (DESIGN section 4, the ladder)."""
+
+    NATIVE = "native compiler"
+    EMULATED = "emulated compiler"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RawWheel:
+    """What a build left: a wheel on the host, not yet repaired. ``phases`` in seconds."""
+
+    path: Path
+    rung: Rung
+    phases: Mapping[str, float]
+    log: Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RepairedWheel:
+    """A wheel whose tag fits the target; ``grafted`` are the libraries auditwheel copied in."""
+
+    path: Path
+    sha256: str
+    grafted: tuple[str, ...]
+
+
+class Origin(enum.Enum):
+    """Where a wheel of the wheelhouse came from."""
+
+    FETCHED = "fetched"
+    BUILT = "built"
+    BUILT_EARLIER = "built earlier"
+    REUSED = "reused"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Provenance:
+    """How one wheel came to be: ``origin``, ``rung`` for built ones, seconds per phase."""
+
+    origin: Origin
+    source: File
+    rung: Rung | None = None
+    phases: Mapping[str, float] | None = None
+    grafted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VerifiedWheel:
+    """A wheel on the host that passed every static check for the target."""
+
+    name: NormalizedName
+    version: Version
+    path: Path
+    sha256: str
+    size: int
+    provenance: Provenance
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """A package that failed: the others go on."""
+
+    name: NormalizedName
+    version: Version
+    step: str
+    error: str
+    remedy: str
+    exit_code: int
+    log: Path | None
+
+
+class SmokeState(enum.Enum):
+    """What the smoke install said."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_RUN = "not run"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportResult:
+    """One top-level module imported in a process of its own; ``error`` is its traceback."""
+
+    distribution: NormalizedName
+    module: str
+    error: str | None
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SmokeResult:
+    """The proof inside a clean rootfs; ``reason`` says why it failed or did not run."""
+
+    state: SmokeState
+    reason: str = ""
+    remedy: str = ""
+    image: str | None = None
+    imports: tuple[ImportResult, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunResult:
+    """The end of a run: what was published and what was not."""
+
+    plan: Plan
+    wheels: tuple[VerifiedWheel, ...]
+    failures: tuple[Failure, ...]
+    smoke: SmokeResult
+    output: Path

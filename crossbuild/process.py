@@ -1,0 +1,154 @@
+"""Running argv lists: the only module that imports ``subprocess``.
+
+Every child is the leader of its own process group and is killed when the thread that started
+it ends (``PR_SET_PDEATHSIG`` through util-linux ``setpriv`` where it is there), so that a
+``kill -9`` of crossbuild leaves no child behind. ``terminate_all`` ends every running child.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+from crossbuild.errors import CrossbuildError, HostError
+
+_running: set[subprocess.Popen[bytes]] = set()
+_guard = threading.Lock()
+
+
+class ProcessError(CrossbuildError):
+    """A program that had to succeed did not; ``output`` is the end of what it printed."""
+
+    def __init__(self, argv: Sequence[str], returncode: int, output: str) -> None:
+        tail = output.strip().splitlines()
+        said = f": {tail[-1].strip()}" if tail else ""
+        super().__init__(f"{Path(argv[0]).name} ended with code {returncode}{said}")
+        self.argv = tuple(argv)
+        self.returncode = returncode
+        self.output = output
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completed:
+    """A finished program; ``seconds`` is wall time."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+
+@cache
+def _leash() -> tuple[str, ...]:
+    """The prefix that ties a child's life to the thread that started it (prctl(2))."""
+    setpriv = shutil.which("setpriv")
+    return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
+
+
+def which(program: str) -> Path | None:
+    """The program's path on the host, or None."""
+    found = shutil.which(program)
+    return Path(found) if found else None
+
+
+@contextlib.contextmanager
+def started(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
+    stdout: int | IO[bytes] = subprocess.PIPE,
+    stderr: int | IO[bytes] = subprocess.STDOUT,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a program; whatever happens inside, its process group is dead on leaving.
+
+    ``env`` replaces the environment. Raises HostError when the program is not there.
+    """
+    try:
+        child = subprocess.Popen(
+            [*_leash(), *argv],
+            env=None if env is None else dict(env),
+            cwd=cwd,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise HostError(f"{argv[0]} is not installed on this host") from error
+    with _guard:
+        _running.add(child)
+    try:
+        yield child
+    finally:
+        kill(child)
+        with _guard:
+            _running.discard(child)
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    input: str | None = None,
+    timeout: float | None = None,
+    check: bool = True,
+) -> Completed:
+    """Run a program to its end and capture what it prints (decoded, bad bytes replaced).
+
+    ``timeout`` is in seconds. Raises ProcessError when ``check`` and it returns non-zero or
+    times out, HostError when it is not there.
+    """
+    began = time.monotonic()
+    stdin = subprocess.DEVNULL if input is None else subprocess.PIPE
+    with started(argv, env=env, cwd=cwd, stdin=stdin, stderr=subprocess.PIPE) as child:
+        try:
+            out, err = child.communicate(
+                None if input is None else input.encode(), timeout=timeout
+            )
+        except subprocess.TimeoutExpired:
+            raise ProcessError(argv, -1, f"no end after {timeout:g} s") from None
+    done = Completed(
+        argv=tuple(argv),
+        returncode=child.returncode,
+        stdout=out.decode(errors="replace"),
+        stderr=err.decode(errors="replace"),
+        seconds=time.monotonic() - began,
+    )
+    if check and done.returncode != 0:
+        raise ProcessError(argv, done.returncode, done.stderr or done.stdout)
+    return done
+
+
+def kill(child: subprocess.Popen[bytes]) -> None:
+    """Kill a child's process group and reap the child; nothing if it ended."""
+    if child.poll() is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+    for stream in (child.stdin, child.stdout, child.stderr):
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()
+    child.wait()
+
+
+def terminate_all() -> None:
+    """Kill every child that is running now, from whichever thread it was started."""
+    with _guard:
+        children = tuple(_running)
+    for child in children:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)

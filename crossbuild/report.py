@@ -1,0 +1,81 @@
+"""The events of a run. The core emits them; ``render`` shows them; nothing here prints.
+
+An event is a frozen value; a ``Reporter`` takes events from any thread.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stage:
+    """The run enters a stage: ``resolve``, ``plan``, ``fetch``, ``build``, ``smoke``, …"""
+
+    name: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Waiting:
+    """A long wait begins (``done`` False) or ends; ``what`` identifies it and says for what."""
+
+    what: str
+    done: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Transfer:
+    """A download: bytes so far and in all (None: unknown). ``done`` True on its last event."""
+
+    filename: str
+    received: int
+    total: int | None
+    done: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Building:
+    """A build enters a phase; ``phase`` None: it ended, well or not."""
+
+    package: str
+    phase: str | None
+    ok: bool = True
+    detail: str = ""
+
+
+class Level(enum.Enum):
+    """How loud a message is."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    """One sentence for the user."""
+
+    text: str
+    level: Level = Level.INFO
+
+
+Event = Stage | Waiting | Transfer | Building | Message
+
+
+class Reporter(Protocol):
+    """Takes events, from any thread; must return quickly and must not raise."""
+
+    def emit(self, event: Event) -> None:
+        """Show or record one event."""
+
+
+class Silent:
+    """A reporter that drops everything."""
+
+    def emit(self, event: Event) -> None:
+        """Drop the event."""
