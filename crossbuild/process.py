@@ -2,7 +2,8 @@
 
 Every child is the leader of its own process group and is killed when the thread that started
 it ends (``PR_SET_PDEATHSIG`` through util-linux ``setpriv`` where it is there), so that a
-``kill -9`` of crossbuild leaves no child behind. ``terminate_all`` ends every running child.
+``kill -9`` of crossbuild leaves no child behind. ``terminate_all`` ends every running child
+and refuses new ones: the run is over.
 """
 
 from __future__ import annotations
@@ -20,10 +21,20 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from crossbuild.errors import CrossbuildError, HostError
+from crossbuild.errors import EXIT_INTERRUPTED, CrossbuildError, HostError
 
 _running: set[subprocess.Popen[bytes]] = set()
 _guard = threading.Lock()
+_closing = threading.Event()
+
+
+class Cancelled(CrossbuildError):
+    """The run is being ended (Ctrl-C): nothing new may start."""
+
+    exit_code = EXIT_INTERRUPTED
+
+    def __init__(self) -> None:
+        super().__init__("the run was interrupted")
 
 
 class ProcessError(CrossbuildError):
@@ -74,8 +85,11 @@ def started(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start a program; whatever happens inside, its process group is dead on leaving.
 
-    ``env`` replaces the environment. Raises HostError when the program is not there.
+    ``env`` replaces the environment. Raises HostError when the program is not there and
+    Cancelled after ``terminate_all``.
     """
+    if _closing.is_set():
+        raise Cancelled
     try:
         child = subprocess.Popen(
             [*_leash(), *argv],
@@ -96,6 +110,17 @@ def started(
         kill(child)
         with _guard:
             _running.discard(child)
+
+
+def check_cancelled() -> None:
+    """Raise Cancelled when the run is being ended: long loops without children call this."""
+    if _closing.is_set():
+        raise Cancelled
+
+
+def reopen() -> None:
+    """Allow children again after ``terminate_all``: for a host program, or a test, that goes on."""
+    _closing.clear()
 
 
 def run(
@@ -146,7 +171,8 @@ def kill(child: subprocess.Popen[bytes]) -> None:
 
 
 def terminate_all() -> None:
-    """Kill every child that is running now, from whichever thread it was started."""
+    """Kill every child, from whichever thread it was started, and let no new one start."""
+    _closing.set()
     with _guard:
         children = tuple(_running)
     for child in children:
