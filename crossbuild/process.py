@@ -28,7 +28,7 @@ _guard = threading.Lock()
 _closing = threading.Event()
 
 
-class Cancelled(CrossbuildError):
+class CancelledError(CrossbuildError):
     """The run is being ended (Ctrl-C): nothing new may start."""
 
     exit_code = EXIT_INTERRUPTED
@@ -86,10 +86,10 @@ def started(
     """Start a program; whatever happens inside, its process group is dead on leaving.
 
     ``env`` replaces the environment. Raises HostError when the program is not there and
-    Cancelled after ``terminate_all``.
+    CancelledError after ``terminate_all``.
     """
     if _closing.is_set():
-        raise Cancelled
+        raise CancelledError
     try:
         child = subprocess.Popen(
             [*_leash(), *argv],
@@ -113,13 +113,13 @@ def started(
 
 
 def check_cancelled() -> None:
-    """Raise Cancelled when the run is being ended: long loops without children call this."""
+    """Raise CancelledError when the run is being ended: long loops without children call this."""
     if _closing.is_set():
-        raise Cancelled
+        raise CancelledError
 
 
 def reopen() -> None:
-    """Allow children again after ``terminate_all``: for a host program, or a test, that goes on."""
+    """Allow children again after ``terminate_all``: for a program or test that goes on."""
     _closing.clear()
 
 

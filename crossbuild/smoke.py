@@ -1,0 +1,160 @@
+"""The proof: install the wheelhouse inside a clean rootfs of the target and import it there.
+
+The rootfs has an interpreter and nothing else: no compiler, no headers, no pip, no network.
+pip comes from its own pinned wheel and installs with hashes required; ``pip check`` must
+agree; then each module is imported in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
+
+from crossbuild.engine.base import WORK, Engine, ExecResult, Limits, Root, Session, Tree
+from crossbuild.errors import VerificationError
+from crossbuild.model import ImportResult, SmokeResult, SmokeState
+from crossbuild.report import Reporter, Stage
+from crossbuild.store import Store
+from crossbuild.target import Target
+
+PIP_VERSION = Version("25.0.1")
+"""The newest pip that still runs on CPython 3.8."""
+PIP_SHA256 = "c46efd13b6aa8279f33f2864459c8ce587ea6a1a59ee20de055868d8f7688f7f"
+
+_WHEELS = "/opt/crossbuild/wheelhouse"
+_PIP = "/opt/crossbuild/pip"
+_VENV = f"{WORK}/venv"
+_REMEDY = "Build for a Python of an image (3.9, 3.11, 3.13), or prove it on the target itself."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proof:
+    """What the smoke install is to show: distributions and the modules to import of each."""
+
+    modules: Mapping[NormalizedName, tuple[str, ...]]
+    requirements: str = "requirements.txt"
+
+
+def not_run(target: Target, reason: str | None = None) -> SmokeResult:
+    """The honest result where no proof was possible: never a pass."""
+    why = reason or f"no image has CPython {target.python_version} for {target.arch.name}"
+    return SmokeResult(state=SmokeState.NOT_RUN, reason=why, remedy=_REMEDY if not reason else "")
+
+
+def pip_tree(wheel: Path, store: Store) -> Tree:
+    """Unpack the pinned pip wheel once: importing it from a zip is slow under emulation."""
+
+    def unpack(directory: Path) -> None:
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(directory)
+
+    key = f"pip-{PIP_SHA256[:16]}"
+    return Tree(key=key, path=store.make_tree(key, unpack))
+
+
+def smoke(
+    wheelhouse: Path,
+    proof: Proof,
+    target: Target,
+    *,
+    engine: Engine,
+    root: Root,
+    pip: Tree,
+    limits: Limits,
+    reporter: Reporter,
+) -> SmokeResult:
+    """Install ``wheelhouse`` in a clean sandbox of ``root`` and import ``proof``'s modules.
+
+    The result says PASSED or FAILED, with pip's own words or the tracebacks; it raises only
+    when the sandbox itself cannot be opened (HostError).
+    """
+    reporter.emit(Stage(name="smoke", detail=f"install and import in a clean {root.image}"))
+    began = time.monotonic()
+    trees = {_WHEELS: Tree(key="wheelhouse", path=wheelhouse), _PIP: pip}
+    with engine.session(root, trees=trees, limits=limits) as session:
+        failure = _install(session, target, proof.requirements)
+        imports = () if failure else _import(session, target, proof.modules)
+    broken = [item for item in imports if item.error is not None]
+    reason = failure or "; ".join(_line(item) for item in broken)
+    return SmokeResult(
+        state=SmokeState.FAILED if reason else SmokeState.PASSED,
+        reason=reason,
+        image=root.image,
+        imports=imports,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _python(target: Target) -> str:
+    return f"/opt/python/{target.interpreter}-{target.interpreter}/bin/python"
+
+
+def _install(session: Session, target: Target, requirements: str) -> str:
+    """Install and check; the empty string, or one sentence with pip's own words."""
+    result = session.run([_python(target), "-m", "venv", "--without-pip", _VENV])
+    if not result.ok:
+        return f"the target's Python cannot make a virtual environment: {_words(result)}"
+    pip = [f"{_VENV}/bin/python", "-B", "-m", "pip", "--disable-pip-version-check"]
+    install = [
+        *pip, "install", "--quiet", "--no-compile", "--no-cache-dir", "--no-index",
+        "--find-links", _WHEELS, "--require-hashes", "-r", f"{_WHEELS}/{requirements}",
+    ]  # fmt: skip
+    result = session.run(install, env={"PYTHONPATH": _PIP})
+    if not result.ok:
+        return f"pip cannot install the wheelhouse: {_words(result)}"
+    result = session.run([*pip, "check"], env={"PYTHONPATH": _PIP})
+    return "" if result.ok else f"pip check found a conflict: {_words(result)}"
+
+
+def _words(result: ExecResult) -> str:
+    if result.stopped is not None:
+        return f"it was ended for its {result.stopped.value}"
+    lines = [line.strip() for line in result.output.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR:")]
+    return " ".join((errors or lines[-3:])[:3]) or f"code {result.returncode}"
+
+
+def _import(
+    session: Session, target: Target, modules: Mapping[NormalizedName, Sequence[str]]
+) -> tuple[ImportResult, ...]:
+    """Import every module in a process of its own; one emulated driver starts them all."""
+    source = resources.files("crossbuild").joinpath("smoke_driver.py")
+    with resources.as_file(source) as driver:
+        session.put(driver, f"{WORK}/driver.py")
+    pairs = [[name, module] for name, names in modules.items() for module in names]
+    driven = f"{WORK}/imports.json"
+    python = f"{_VENV}/bin/python"
+    result = session.run([python, "-B", f"{WORK}/driver.py", json.dumps(pairs), driven])
+    if not result.ok:
+        raise VerificationError(
+            f"the import test ended early on {target.platform}: {_words(result)}"
+        )
+    with tempfile.TemporaryDirectory() as directory:
+        copy = Path(directory, "imports.json")
+        session.get(driven, copy)
+        rows = json.loads(copy.read_text())
+    return tuple(_result(row) for row in rows)
+
+
+def _result(row: Mapping[str, object]) -> ImportResult:
+    error = row["error"]
+    return ImportResult(
+        distribution=canonicalize_name(str(row["distribution"])),
+        module=str(row["module"]),
+        error=None if error is None else str(error),
+        seconds=float(str(row["seconds"])),
+    )
+
+
+def _line(item: ImportResult) -> str:
+    last = (item.error or "").strip().splitlines()[-1:]
+    return f"import {item.module} ({item.distribution}): {''.join(last)}"
