@@ -12,10 +12,18 @@ from typing import Protocol
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
-    """The run enters a stage: ``resolve``, ``plan``, ``fetch``, ``build``, ``smoke``, …"""
+    """The run enters a stage: ``resolve``, ``plan``, ``fetch``, ``build``, ``smoke``, … or ends it.
+
+    On entering, ``detail`` says on what it works and ``steps`` how many pieces it has (files,
+    builds), where that is known. With ``done`` the stage ends and ``detail`` says what came of
+    it (``14 packages``); ``ok`` False: it failed. Stages may overlap.
+    """
 
     name: str
     detail: str = ""
+    steps: int | None = None
+    done: bool = False
+    ok: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
