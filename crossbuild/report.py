@@ -12,7 +12,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
-    """The run enters a stage: ``resolve``, ``plan``, ``fetch``, ``build``, ``smoke``, … or ends it.
+    """The run enters or ends a stage: ``resolve``, ``plan``, ``fetch``, ``build``, ``smoke``, …
 
     On entering, ``detail`` says on what it works and ``steps`` how many pieces it has (files,
     builds), where that is known. With ``done`` the stage ends and ``detail`` says what came of
