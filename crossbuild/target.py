@@ -1,0 +1,223 @@
+"""The machine a wheelhouse is for: what it accepts, in order, and how it answers markers.
+
+Nothing here asks the host what it is.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.tags import Tag, compatible_tags, cpython_tags
+
+from crossbuild import mismatch, platforms
+from crossbuild.errors import UsageError
+from crossbuild.model import Refusal
+from crossbuild.platforms import ARCHES, Arch, Family, Floor, dotted
+
+__all__ = ["ARCHES", "Arch", "Family", "Target"]
+
+OLDEST_PYTHON = (3, 7)
+UNKNOWABLE = ("platform_release", "platform_version")
+"""The PEP 508 variables that name the running kernel: nobody knows them before it runs."""
+
+_PYTHON = re.compile(r"([23])\.(0|[1-9]\d?)(?:\.(0|[1-9]\d?))?")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """A platform tag and a CPython: what the offline machine is.
+
+    ``platform`` is the name as typed; two names of one floor are equal targets. ``floor`` is
+    the C library's version, None for ``linux_ARCH``, which promises none. ``patch`` is None
+    when the user gave only X.Y.
+    """
+
+    platform: str = field(compare=False)
+    family: Family
+    arch: Arch
+    floor: Floor | None
+    python: tuple[int, int]
+    patch: int | None = None
+
+    @classmethod
+    def parse(cls, platform: str, python: str) -> Target:
+        """Read a platform tag and a Python version, ``3.11`` or ``3.11.4``.
+
+        Raises UsageError that names the nearest platform and lists the forms.
+        """
+        family, arch, floor = platforms.parse(platform)
+        release, patch = _parse_python(python)
+        return cls(
+            platform=platform, family=family, arch=arch, floor=floor, python=release, patch=patch
+        )
+
+    def __str__(self) -> str:
+        return f"{self.platform}, CPython {self.python_version}"
+
+    @property
+    def python_version(self) -> str:
+        """``3.11``."""
+        return dotted(self.python)
+
+    @property
+    def python_full_version(self) -> str:
+        """``3.11.4``; without a patch the first release, ``3.11.0``, as uv takes it."""
+        return f"{self.python_version}.{self.patch or 0}"
+
+    @property
+    def interpreter(self) -> str:
+        """The interpreter's tag, ``cp311``."""
+        return f"cp{self.python[0]}{self.python[1]}"
+
+    @property
+    def abi(self) -> str:
+        """The ABI tag of an ordinary build: ``cp311``; ``cp37m`` up to Python 3.7."""
+        return self.interpreter + ("m" if self.python < (3, 8) else "")
+
+    @property
+    def platform_tags(self) -> tuple[str, ...]:
+        """The platform tags the target accepts, best first."""
+        return tuple(platforms.tags(self.family, self.arch, self.floor))
+
+    @property
+    def tags(self) -> tuple[Tag, ...]:
+        """What ``packaging.tags.sys_tags()`` yields inside the target, in its order."""
+        return tuple(_ranks(self))
+
+    @property
+    def repair_platforms(self) -> tuple[str, ...]:
+        """The platform tags of a wheel built for exactly this floor, the PEP 600 name first."""
+        return platforms.names(self.family, self.arch, self.floor)
+
+    @property
+    def markers(self) -> Mapping[str, str]:
+        """The PEP 508 variables of the target, all but the two that name its kernel."""
+        return MappingProxyType(
+            {
+                "implementation_name": "cpython",
+                "implementation_version": self.python_full_version,
+                "os_name": "posix",
+                "platform_machine": self.arch.name,
+                "platform_python_implementation": "CPython",
+                "platform_system": "Linux",
+                "python_full_version": self.python_full_version,
+                "python_version": self.python_version,
+                "sys_platform": "linux",
+            }
+        )
+
+    def evaluate(self, requirement: Requirement, extras: frozenset[str] = frozenset()) -> bool:
+        """Whether the requirement applies on the target, with these extras of its parent.
+
+        Raises UsageError when the answer hangs on ``platform_release`` or
+        ``platform_version``, which only the running target knows.
+        """
+        marker = requirement.marker
+        if marker is None:
+            return True
+        least, most = _bounds(marker)
+        environments = [{**self.markers, "extra": extra} for extra in extras or {""}]
+        answers = {any(bound.evaluate(e) for e in environments) for bound in (least, most)}
+        if len(answers) == 1:
+            return answers.pop()
+        raise UsageError(
+            f"the requirement {requirement!s} asks for the kernel of the machine "
+            f"({' or '.join(UNKNOWABLE)}), which is not known before the target runs",
+            remedy="Leave that requirement out, or ask for what it needs by name.",
+        )
+
+    def rank(self, tags: Iterable[Tag]) -> int | None:
+        """How well the target likes a wheel with these tags: lower is better, None: not at all."""
+        ranks = _ranks(self)
+        return min((ranks[tag] for tag in tags if tag in ranks), default=None)
+
+    def accepts(self, tags: Iterable[Tag]) -> bool:
+        """Whether the target installs a wheel with these tags."""
+        return self.rank(tags) is not None
+
+    def refusal(self, tags: Iterable[Tag]) -> tuple[Refusal, str] | None:
+        """Why the target does not install a wheel with these tags; None if it does."""
+        tags = frozenset(tags)
+        if self.accepts(tags):
+            return None
+        accepting = mismatch.Accepting(
+            family=self.family, arch=self.arch, floor=self.floor, python=self.python
+        )
+        return mismatch.explain(tags, accepting)
+
+    def to_json(self) -> dict[str, str | None]:
+        """The target in reports and plans."""
+        return {
+            "platform": self.platform,
+            "family": self.family.value,
+            "arch": self.arch.name,
+            "floor": dotted(self.floor) if self.floor else None,
+            "python": self.python_version if self.patch is None else self.python_full_version,
+            "interpreter": self.interpreter,
+        }
+
+
+@cache
+def _ranks(target: Target) -> Mapping[Tag, int]:
+    """Every tag the target accepts with its place; iterates in order."""
+    accepted = itertools.chain(
+        cpython_tags(target.python, [target.abi], target.platform_tags),
+        compatible_tags(target.python, target.interpreter, target.platform_tags),
+    )
+    return MappingProxyType({tag: place for place, tag in enumerate(dict.fromkeys(accepted))})
+
+
+def _parse_python(python: str) -> tuple[tuple[int, int], int | None]:
+    match = _PYTHON.fullmatch(python)
+    if match is None:
+        bare = re.fullmatch(r"(?:cp|py|python)?3\.?(\d{1,2})t?", python)
+        hint = f"Did you mean 3.{bare[1]}? " if bare else ""
+        raise UsageError(
+            f"{python!r} is not a Python version that crossbuild knows",
+            remedy=f"{hint}Give it as X.Y or X.Y.Z, for example 3.11.",
+        )
+    release = (int(match[1]), int(match[2]))
+    if release < OLDEST_PYTHON:
+        raise UsageError(
+            f"Python {python} is older than crossbuild can serve",
+            remedy=f"The oldest is {dotted(OLDEST_PYTHON)}.",
+        )
+    return release, int(match[3]) if match[3] else None
+
+
+def _bounds(marker: Marker) -> tuple[Marker, Marker]:
+    """The marker with each comparison of an unknowable variable taken as false, and as true.
+
+    Markers know only ``and`` and ``or``, so the truth lies between the two; where both give
+    one answer, the unknowable variable does not matter.
+    """
+    if not any(name in str(marker) for name in UNKNOWABLE):
+        return marker, marker
+    # packaging offers no public view of a parsed marker.
+    tree = marker._markers
+    return Marker(_settled(tree, "os_name != 'posix'")), Marker(
+        _settled(tree, "os_name == 'posix'")
+    )
+
+
+def _settled(tree: Iterable[Any], answer: str) -> str:
+    """A parsed marker as text, ``answer`` in the place of every unknowable comparison."""
+    words = []
+    for node in tree:
+        if isinstance(node, list):
+            words.append(f"({_settled(node, answer)})")
+        elif isinstance(node, tuple):
+            comparison = [part.serialize() for part in node]
+            unknowable = not set(UNKNOWABLE).isdisjoint(comparison)
+            words.append(answer if unknowable else " ".join(comparison))
+        else:
+            words.append(node)
+    return " ".join(words)
