@@ -93,4 +93,6 @@ EXIT_INCOMPLETE = 11
 """The wheelhouse was published but some packages failed; the report lists them."""
 EXIT_UNPROVEN = 12
 """The wheelhouse is complete and statically sound, but the smoke install could not run."""
+EXIT_INTERNAL = 70
+"""A defect of crossbuild itself (sysexits.h, EX_SOFTWARE); the traceback is in a file."""
 EXIT_INTERRUPTED = 130

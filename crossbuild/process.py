@@ -158,6 +158,20 @@ def run(
     return done
 
 
+def foreground(argv: Sequence[str]) -> int:
+    """Run a program on the user's own terminal (``sudo`` asks for a password there).
+
+    Nothing is captured. Returns its exit code, negative for a signal; raises HostError when it
+    is not there.
+    """
+    if _closing.is_set():
+        raise CancelledError
+    try:
+        return subprocess.run(argv, check=False).returncode
+    except FileNotFoundError as error:
+        raise HostError(f"{argv[0]} is not installed on this host") from error
+
+
 def kill(child: subprocess.Popen[bytes]) -> None:
     """Kill a child's process group and reap the child; nothing if it ended."""
     if child.poll() is None:
