@@ -15,6 +15,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
+from crossbuild.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_UNPROVEN, VerificationError
+
 
 class Kind(enum.Enum):
     """What a distribution file is."""
@@ -303,11 +305,12 @@ class Failure:
 
 
 class SmokeState(enum.Enum):
-    """What the smoke install said."""
+    """What the smoke install said. NOT_RUN: nothing here can run it; SKIPPED: nobody wants it."""
 
     PASSED = "passed"
     FAILED = "failed"
     NOT_RUN = "not run"
+    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -334,10 +337,19 @@ class SmokeResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunResult:
-    """The end of a run: what was published and what was not."""
+    """The end of a run. ``output`` is None when there was nothing to publish."""
 
     plan: Plan
     wheels: tuple[VerifiedWheel, ...]
     failures: tuple[Failure, ...]
     smoke: SmokeResult
-    output: Path
+    output: Path | None
+
+    @property
+    def exit_code(self) -> int:
+        """The documented exit code: failures first, then the proof."""
+        if self.failures:
+            return EXIT_INCOMPLETE if self.wheels else self.failures[0].exit_code
+        if self.smoke.state is SmokeState.FAILED:
+            return VerificationError.exit_code
+        return EXIT_UNPROVEN if self.smoke.state is SmokeState.NOT_RUN else EXIT_OK

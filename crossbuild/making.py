@@ -1,0 +1,212 @@
+"""Making the wheels that exist nowhere: build, repair, check and keep, one package at a time.
+
+A package that fails becomes a Failure and the others go on; a wheel that was made once is
+kept in the store under a key of everything that went into it, and is not made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from crossbuild import build, repair, verify
+from crossbuild.errors import CrossbuildError
+from crossbuild.model import (
+    BuildStep,
+    EnvironmentPin,
+    Failure,
+    File,
+    Origin,
+    PackageKey,
+    Plan,
+    Provenance,
+    Rung,
+    VerifiedWheel,
+)
+from crossbuild.process import CancelledError
+from crossbuild.report import Building, Stage
+from crossbuild.schedule import Skipped, in_order
+from crossbuild.target import Target
+from crossbuild.workbench import Services, Workbench
+
+_BUILT = "built"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Made:
+    """What came of the BUILD steps; ``wheels`` has those that only builds need, too."""
+
+    wheels: Mapping[PackageKey, VerifiedWheel]
+    failures: tuple[Failure, ...]
+
+
+class Maker:
+    """Makes the BUILD steps of a plan, each after the ones that its build installs."""
+
+    def __init__(self, target: Target, services: Services, bench: Workbench, keep: bool) -> None:
+        self._target = target
+        self._services = services
+        self._bench = bench
+        self._keep = keep
+        self._wheels: dict[PackageKey, VerifiedWheel] = {}
+        self._files: dict[str, Path] = {}
+
+    def make(self, plan: Plan) -> Made:
+        """Build what the plan says. Raises only for what concerns the whole run (Ctrl-C)."""
+        steps = {(step.pin.name, step.pin.version): step for step in plan.builds}
+        if not steps:
+            return Made(wheels={}, failures=())
+        names = ", ".join(step.pin.label for step in steps.values())
+        self._services.reporter.emit(Stage(name="build", detail=names, steps=len(steps)))
+        self._download(plan)
+        outcome = in_order(
+            {key: _after(step) for key, step in steps.items()},
+            lambda key: self._one(steps[key]),
+            failed=lambda result: isinstance(result, Failure),
+            jobs=self._services.jobs,
+        )
+        failures = [
+            _skipped(steps[key], result) if isinstance(result, Skipped) else result
+            for key, result in outcome.items()
+            if not isinstance(result, VerifiedWheel)
+        ]
+        return Made(wheels=dict(self._wheels), failures=tuple(failures))
+
+    def _download(self, plan: Plan) -> None:
+        """Fetch the sources and the wheels of every build environment, all at once."""
+        wanted: dict[str, File] = {}
+        for step in plan.builds:
+            for file in (step.source, *(item.file for item in step.environment)):
+                if file is not None:
+                    wanted[file.url] = file
+        paths = self._bench.download(tuple(wanted.values()))
+        self._files = dict(zip(wanted, paths, strict=True))
+
+    def _one(self, step: BuildStep) -> VerifiedWheel | Failure:
+        label = step.pin.label
+        log = self._log(step)
+        emit = self._services.reporter.emit
+        try:
+            wheel = self._made(step, log)
+        except CancelledError:
+            raise
+        except CrossbuildError as error:
+            emit(Building(package=label, phase=None, ok=False, detail=str(error)))
+            return _failure(step, error, log)
+        emit(Building(package=label, phase=None, detail=wheel.path.name))
+        self._wheels[step.pin.name, step.pin.version] = wheel
+        return wheel
+
+    def _log(self, step: BuildStep) -> Path:
+        target = self._target
+        name = f"{step.pin.name}-{step.pin.version}-{target.interpreter}-{target.platform}.log"
+        return self._services.store.root / "logs" / name
+
+    def _made(self, step: BuildStep, log: Path) -> VerifiedWheel:
+        environment = tuple(self._installed(item) for item in step.environment)
+        key = build.key(step, environment, self._bench.workshop)
+        store = self._services.store
+        with store.lock(f"{_BUILT}-{key}"):
+            kept = self._kept(step, key)
+            return kept or self._make(step, environment, key, log)
+
+    def _installed(self, item: EnvironmentPin) -> Path:
+        """Give the wheel of one distribution of the build environment."""
+        if item.file is not None:
+            return self._files[item.file.url]
+        return self._wheels[item.name, item.version].path
+
+    def _kept(self, step: BuildStep, key: str) -> VerifiedWheel | None:
+        record = self._services.store.record(_BUILT, key)
+        path = record and self._services.store.file(record["sha256"], record["filename"])
+        if not record or not path:
+            return None
+        provenance = Provenance(
+            origin=Origin.BUILT_EARLIER,
+            source=step.source,
+            rung=Rung(record["rung"]),
+            phases=record["phases"],
+            grafted=tuple(record["grafted"]),
+        )
+        return _verified(step, path, record["sha256"], provenance)
+
+    def _make(
+        self, step: BuildStep, environment: tuple[Path, ...], key: str, log: Path
+    ) -> VerifiedWheel:
+        store, workshop = self._services.store, self._bench.workshop
+        with store.scratch(step.pin.name) as scratch:
+            raw = build.build(
+                step,
+                self._files[step.source.url],
+                environment,
+                workshop=workshop,
+                output=scratch,
+                log=log,
+                keep=store.root / "kept" if self._keep else None,
+            )
+            emit = self._services.reporter.emit
+            emit(Building(package=step.pin.label, phase="repair"))
+            repaired = repair.repair(raw, self._target, workshop.root, scratch / "repaired")
+            emit(Building(package=step.pin.label, phase="verify"))
+            verify.check(repaired.path, self._target)
+            path, sha256 = store.adopt(repaired.path, repaired.path.name, repaired.sha256)
+        provenance = Provenance(
+            origin=Origin.BUILT,
+            source=step.source,
+            rung=raw.rung,
+            phases=raw.phases,
+            grafted=repaired.grafted,
+        )
+        store.put_record(_BUILT, key, _record(path, sha256, provenance))
+        return _verified(step, path, sha256, provenance)
+
+
+def _after(step: BuildStep) -> tuple[PackageKey, ...]:
+    return tuple((item.name, item.version) for item in step.environment if item.file is None)
+
+
+def _record(path: Path, sha256: str, provenance: Provenance) -> dict[str, object]:
+    return {
+        "filename": path.name,
+        "sha256": sha256,
+        "rung": provenance.rung.value if provenance.rung else None,
+        "phases": dict(provenance.phases or {}),
+        "grafted": list(provenance.grafted),
+    }
+
+
+def _verified(step: BuildStep, path: Path, sha256: str, provenance: Provenance) -> VerifiedWheel:
+    return VerifiedWheel(
+        name=step.pin.name,
+        version=step.pin.version,
+        path=path,
+        sha256=sha256,
+        size=path.stat().st_size,
+        provenance=provenance,
+    )
+
+
+def _failure(step: BuildStep, error: CrossbuildError, log: Path) -> Failure:
+    return Failure(
+        name=step.pin.name,
+        version=step.pin.version,
+        step="build",
+        error=str(error),
+        remedy=error.remedy,
+        exit_code=error.exit_code,
+        log=log if log.exists() else None,
+    )
+
+
+def _skipped(step: BuildStep, result: Skipped[PackageKey]) -> Failure:
+    name, version = result.cause
+    return Failure(
+        name=step.pin.name,
+        version=step.pin.version,
+        step="build",
+        error=f"its build needs {name} {version}, which failed",
+        remedy=f"Mend the build of {name} first.",
+        exit_code=8,
+        log=None,
+    )

@@ -1,0 +1,125 @@
+"""What building needs, made when the first package needs it, and shared by all that follow.
+
+Nothing here is prepared for a run that only downloads: the build rootfs, the native
+toolchain and the workshop come into being on first use, once, whichever thread asks.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from crossbuild import catalog, sources
+from crossbuild.backend import Workshop
+from crossbuild.catalog import Image
+from crossbuild.engine.base import Engine, Limits, Role, Root
+from crossbuild.errors import CrossbuildError, HostError
+from crossbuild.fetch import fetch
+from crossbuild.http import Http
+from crossbuild.index import Index
+from crossbuild.model import File, Inspection, Pin
+from crossbuild.plan import best_wheel
+from crossbuild.report import Reporter
+from crossbuild.store import Store
+from crossbuild.target import Target
+from crossbuild.toolchain import zig
+from crossbuild.uv import Uv
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Services:
+    """The adapters of a run, as the edge opened them."""
+
+    store: Store
+    http: Http
+    index: Index
+    uv: Uv
+    engine: Engine
+    reporter: Reporter
+    jobs: int
+
+
+class Workbench:
+    """The workshop of one target, and the inspector of its sdists."""
+
+    def __init__(self, services: Services, target: Target, limits: Limits) -> None:
+        self._services = services
+        self._target = target
+        self._limits = limits
+        self._guard = threading.Lock()
+        self._workshop: Workshop | None = None
+
+    def image(self) -> Image:
+        """The image that builds for the target. Raises HostError when none has its Python."""
+        image = catalog.image_for(self._target)
+        if image is None:
+            raise HostError(
+                f"no image has CPython {self._target.python_version} for "
+                f"{self._target.arch.name}, so nothing can be built or asked for its "
+                "dependencies there",
+                remedy="Take a Python that an image has (3.9, 3.11 or 3.13), or versions that "
+                "have wheels (--only-binary :all:).",
+            )
+        return image
+
+    @property
+    def workshop(self) -> Workshop:
+        """The one workshop; slow the first time (rootfs, toolchain). Raises HostError."""
+        with self._guard:
+            if self._workshop is None:
+                self._workshop = self._open()
+            return self._workshop
+
+    def _open(self) -> Workshop:
+        services = self._services
+        image = self.image()
+        root = services.engine.prepare(image.name, Role.BUILD)
+        toolchain = zig.prepare(services.store, self._target, services.reporter)
+        return Workshop(
+            engine=services.engine,
+            root=root,
+            toolchain=toolchain,
+            store=services.store,
+            uv=services.uv,
+            target=self._target,
+            limits=self._limits,
+            reporter=services.reporter,
+        )
+
+    def root(self) -> Root:
+        """The build rootfs, whose libraries a wheel is repaired against."""
+        return self.workshop.root
+
+    def download(self, files: Sequence[File]) -> list[Path]:
+        """Fetch files to the store, in the order given. Raises the first one's error."""
+        services = self._services
+        got = fetch(
+            files,
+            store=services.store,
+            http=services.http,
+            jobs=services.jobs,
+            reporter=services.reporter,
+        )
+        return [_path(got[file.url]) for file in files]
+
+    def static(self, file: File) -> Inspection:
+        """Read what an sdist says of itself without running it."""
+        (path,) = self.download([file])
+        return sources.inspect(path, file.filename)
+
+    def dynamic(
+        self, file: File, inspection: Inspection, environment: tuple[Pin, ...]
+    ) -> Inspection:
+        """Ask the sdist's backend, in a sandbox of the target, for what only it knows."""
+        wheels = [best_wheel(pin, self._target) for pin in environment]
+        source, *paths = self.download([file, *wheels])
+        tree = self.workshop.environment(paths)
+        return self.workshop.inspect(source, inspection, tree)
+
+
+def _path(got: Path | CrossbuildError) -> Path:
+    if isinstance(got, CrossbuildError):
+        raise got
+    return got
