@@ -33,11 +33,6 @@ class Recorder:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "cache")
-
-
-@pytest.fixture
 def temporary(tmp_path: Path) -> Path:
     path = tmp_path / "temporary"
     path.write_bytes(CONTENT)

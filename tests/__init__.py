@@ -1,0 +1,1 @@
+"""The tests; `tests.miniindex` and `tests.wheels` are what they share."""
