@@ -1,0 +1,180 @@
+"""What an ELF file needs of the machine that loads it.
+
+Read as the dynamic loader reads it, from the dynamic segment: section headers may be stripped,
+or lie (System V ABI, chapter 5; LSB 5, symbol versioning).
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import struct
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO
+
+from elftools.common.exceptions import ELFError
+from elftools.common.utils import parse_cstring_from_stream, struct_parse
+from elftools.construct import ConstructError
+from elftools.elf.dynamic import DynamicSegment
+from elftools.elf.elffile import ELFFile
+
+from crossbuild.errors import IntegrityError
+
+MAGIC = b"\x7fELF"
+_DAMAGED = (
+    *(ELFError, ConstructError, struct.error),
+    *(AssertionError, AttributeError, LookupError, OverflowError, TypeError, ValueError),
+)
+"""What pyelftools raises for bytes that make no sense, found by feeding it such bytes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class SymbolVersion:
+    """A version of another library's symbols: ``GLIBC_2.34`` of ``libc.so.6``."""
+
+    library: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ElfInfo:
+    """The head of an ELF file and what its dynamic segment asks for.
+
+    ``machine`` and ``type`` are e_machine and e_type as pyelftools spells them (``EM_AARCH64``,
+    ``ET_DYN``); ``search`` is DT_RUNPATH, or DT_RPATH where there is no DT_RUNPATH.
+    """
+
+    machine: str
+    type: str
+    bits: int
+    little_endian: bool
+    needed: tuple[str, ...] = ()
+    versions: frozenset[SymbolVersion] = frozenset()
+    search: tuple[str, ...] = ()
+    soname: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Need:
+    """One entry of DT_VERNEED: the version, and its number in DT_VERSYM."""
+
+    version: SymbolVersion
+    number: int
+
+
+def read(stream: IO[bytes], name: str) -> ElfInfo:
+    """Read a file that begins with ``MAGIC`` from a seekable stream.
+
+    Raises IntegrityError, naming it ``name``, when it is not the ELF it says it is.
+    """
+    with _readable(name):
+        return _info(_opened(stream))
+
+
+def symbol(stream: IO[bytes], name: str, version: SymbolVersion) -> str | None:
+    """The first symbol that wants this version; None when the file only wants it as a whole.
+
+    Raises IntegrityError as ``read`` does.
+    """
+    with _readable(name):
+        elf = _opened(stream)
+        segment = _dynamic(elf)
+        if segment is None:
+            return None
+        numbers = {need.number for need in _needs(elf, segment) if need.version == version}
+        for place, number in enumerate(_symbol_numbers(elf, segment)):
+            if number in numbers:
+                return str(segment.get_symbol(place).name)
+    return None
+
+
+def defines(stream: IO[bytes], name: str, symbol: str) -> bool:
+    """Whether the file offers a symbol of this name to others.
+
+    Raises IntegrityError as ``read`` does.
+    """
+    with _readable(name):
+        segment = _dynamic(_opened(stream))
+        found = segment.get_symbol_by_name(symbol) if segment else None
+        return any(item["st_shndx"] != "SHN_UNDEF" for item in found or ())
+
+
+def _info(elf: ELFFile) -> ElfInfo:
+    segment = _dynamic(elf)
+    tags = list(segment.iter_tags()) if segment else []
+    texts: dict[str, list[str]] = {}
+    for tag in tags:
+        for attribute in ("needed", "runpath", "rpath", "soname"):
+            if hasattr(tag, attribute):
+                texts.setdefault(attribute, []).append(getattr(tag, attribute))
+    search = texts.get("runpath") or texts.get("rpath") or []
+    return ElfInfo(
+        machine=str(elf["e_machine"]),
+        type=str(elf["e_type"]),
+        bits=elf.elfclass,
+        little_endian=elf.little_endian,
+        needed=tuple(texts.get("needed", ())),
+        versions=frozenset(need.version for need in _needs(elf, segment)),
+        search=tuple(path for item in search for path in item.split(":") if path),
+        soname=next(iter(texts.get("soname", ())), None),
+    )
+
+
+def _opened(stream: IO[bytes]) -> ELFFile:
+    stream.seek(0)
+    return ELFFile(stream)
+
+
+def _dynamic(elf: ELFFile) -> DynamicSegment | None:
+    segments = elf.iter_segments(type="PT_DYNAMIC")
+    return next((item for item in segments if isinstance(item, DynamicSegment)), None)
+
+
+def _needs(elf: ELFFile, segment: DynamicSegment | None) -> Iterator[_Need]:
+    """The entries of DT_VERNEED."""
+    offset = segment.get_table_offset("DT_VERNEED")[1] if segment else None
+    names = segment.get_table_offset("DT_STRTAB")[1] if segment else None
+    if offset is None or names is None:
+        return
+    while True:
+        file = struct_parse(elf.structs.Elf_Verneed, elf.stream, stream_pos=offset)
+        library = _text(elf, names + file["vn_file"])
+        entry = offset + file["vn_aux"]
+        for _ in range(file["vn_cnt"]):
+            need = struct_parse(elf.structs.Elf_Vernaux, elf.stream, stream_pos=entry)
+            version = SymbolVersion(library=library, name=_text(elf, names + need["vna_name"]))
+            yield _Need(version=version, number=need["vna_other"])
+            entry += need["vna_next"]
+        if not file["vn_next"]:
+            return
+        offset += file["vn_next"]
+
+
+def _symbol_numbers(elf: ELFFile, segment: DynamicSegment) -> array.array[int]:
+    """DT_VERSYM: the number of each dynamic symbol's version, in the symbols' order."""
+    offset = segment.get_table_offset("DT_VERSYM")[1]
+    if offset is None:
+        return array.array("H")
+    size = 2 * segment.num_symbols()
+    elf.stream.seek(offset)
+    numbers = array.array("H", elf.stream.read(size))
+    if elf.little_endian != (sys.byteorder == "little"):
+        numbers.byteswap()
+    return numbers
+
+
+def _text(elf: ELFFile, offset: int) -> str:
+    text = parse_cstring_from_stream(elf.stream, offset)
+    if text is None:
+        raise ELFError("a name has no end")
+    return text.decode("utf-8", "surrogateescape")
+
+
+@contextlib.contextmanager
+def _readable(name: str) -> Iterator[None]:
+    try:
+        yield
+    except _DAMAGED as error:
+        raise IntegrityError(f"{name} begins like ELF and is damaged: {error}") from error
