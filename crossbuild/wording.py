@@ -35,6 +35,18 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}h {whole % 3600 // 60:02}m"
 
 
+def elapsed(seconds: float) -> str:
+    """Whole seconds of something that goes on: ``4s``, ``2m 05s``."""
+    return f"{int(seconds)}s" if seconds < 60 else duration(int(seconds))
+
+
+def part(done: int, whole: int) -> str:
+    """How much of a size is done, the unit once: ``6.1 of 14.2 MB``."""
+    first, second = size(done), size(whole)
+    number, _, unit = first.partition(" ")
+    return f"{number} of {second}" if second.endswith(f" {unit}") else f"{first} of {second}"
+
+
 def count(number: int, noun: str, plural: str = "") -> str:
     """``1 wheel``, ``14 wheels``."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
