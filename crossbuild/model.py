@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -66,13 +66,19 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pin:
-    """One resolved package: its version and every file that could provide it."""
+    """One resolved package: its version and every file that could provide it.
+
+    ``built``: it comes from a BUILD step of this run, not from a published wheel. ``direct``:
+    the user gave the address of its one file.
+    """
 
     name: NormalizedName
     version: Version
     files: tuple[File, ...]
     requested: bool = False
     required_by: tuple[NormalizedName, ...] = ()
+    built: bool = False
+    direct: bool = False
 
     @property
     def label(self) -> str:
@@ -148,14 +154,23 @@ PackageKey = tuple[NormalizedName, Version]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Note:
+    """Something the plan wants seen, about one package."""
+
+    name: NormalizedName
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Resolution:
     """The closure for the target, and for each sdist in it the closure of its build.
 
-    ``pins`` has the closure. ``sources`` maps every package that may have to be built, those
-    that only builds need too, to what it said of itself; ``environments`` maps the same keys
-    to the pins of its build environment. ``refused`` are files that an earlier verification
-    found unsound. ``newest`` maps a package to the version policy ``newest`` would choose,
-    where it differs.
+    ``pins`` has the closure. ``sources`` maps every package that has to be built, those that
+    only builds need too, to what it said of itself; ``environments`` maps the same keys to the
+    pins of its build environment. ``refused`` are files that are unsound, found so by an
+    earlier verification or while reading metadata. ``newest`` maps a package to the version
+    policy ``newest`` would choose, where it differs; ``elsewhere`` maps a package that is
+    built to the newest other version that has a wheel for the target.
     """
 
     pins: tuple[Pin, ...]
@@ -163,6 +178,8 @@ class Resolution:
     environments: Mapping[PackageKey, tuple[Pin, ...]]
     refused: Mapping[str, str]
     newest: Mapping[NormalizedName, Version]
+    elsewhere: Mapping[NormalizedName, Version] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
 
 
 class Purpose(enum.Enum):
@@ -208,14 +225,6 @@ class ReuseStep:
 
 
 Step = FetchStep | BuildStep | ReuseStep
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Note:
-    """Something the plan wants seen, about one package."""
-
-    name: NormalizedName
-    text: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
