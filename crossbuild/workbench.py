@@ -41,6 +41,18 @@ class Services:
     jobs: int
 
 
+def download(files: Sequence[File], services: Services) -> list[Path]:
+    """Fetch files to the store, in the order given. Raises the first one's error."""
+    got = fetch(
+        files,
+        store=services.store,
+        http=services.http,
+        jobs=services.jobs,
+        reporter=services.reporter,
+    )
+    return [_path(got[file.url]) for file in files]
+
+
 class Workbench:
     """The workshop of one target, and the inspector of its sdists."""
 
@@ -94,15 +106,7 @@ class Workbench:
 
     def download(self, files: Sequence[File]) -> list[Path]:
         """Fetch files to the store, in the order given. Raises the first one's error."""
-        services = self._services
-        got = fetch(
-            files,
-            store=services.store,
-            http=services.http,
-            jobs=services.jobs,
-            reporter=services.reporter,
-        )
-        return [_path(got[file.url]) for file in files]
+        return download(files, self._services)
 
     def static(self, file: File) -> Inspection:
         """Read what an sdist says of itself without running it."""
