@@ -1,0 +1,233 @@
+"""Measure in one run what crossbuild claims: ``python -m tests.bench.bench``.
+
+For each package the same sdist becomes a wheel in four ways, each a whole process from its
+start to its end, with a cold cache of its own:
+
+native     ``pip wheel`` on this machine, for this machine
+emulated   ``pip wheel`` inside the emulated build rootfs, with the rootfs's own compiler; its
+           build requirements lie there as wheels, so that it downloads nothing
+cold       ``crossbuild`` with rootfs and toolchain set up, nothing downloaded, nothing built
+warm       the same command once more
+
+Then ``crossbuild fetch matplotlib`` against ``pip download`` of the same target. Prints the
+Markdown table that the README shows; ratios are what matters, seconds are this machine's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from crossbuild import catalog
+from crossbuild.engine.base import WORK, Limits, Role, Tree
+from crossbuild.engine.rootfs import RootfsEngine
+from crossbuild.store import Store
+from crossbuild.target import Target
+
+PLATFORM = "manylinux2014_aarch64"
+PACKAGES = ("kiwisolver==1.4.7", "cffi==1.14.4", "hnswlib==0.8.0")
+
+
+@dataclass(frozen=True)
+class Row:
+    """Median seconds of one package."""
+
+    package: str
+    native: float
+    emulated: float
+    cold: float
+    warm: float
+
+    def markdown(self) -> str:
+        """One line of the table."""
+        return (
+            f"| {self.package} | {self.native:.1f} s | {self.emulated:.1f} s "
+            f"| {self.cold:.1f} s | {self.warm:.1f} s "
+            f"| {self.cold / self.native:.2f} | {self.emulated / self.cold:.1f} x |"
+        )
+
+
+def timed(argv: Sequence[str], log: Path) -> float:
+    """Run a command to its end; seconds. Ends the benchmark if it fails."""
+    began = time.monotonic()
+    with log.open("ab") as output:
+        done = subprocess.run(argv, stdout=output, stderr=output, check=False)
+    if done.returncode not in {0, 12}:
+        raise SystemExit(f"{' '.join(argv)} ended with {done.returncode}; see {log}")
+    return time.monotonic() - began
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A directory that is gone afterwards."""
+    directory = Path(tempfile.mkdtemp(prefix="crossbuild-bench-"))
+    try:
+        yield directory
+    finally:
+        subprocess.run(["chmod", "-R", "u+rwX", str(directory)], check=False)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def native(requirement: str, python: str, log: Path) -> float:
+    """``pip wheel`` for this machine."""
+    with scratch() as directory:
+        name = requirement.partition("==")[0]
+        argv = [python, "-m", "pip", "wheel", "--no-cache-dir", "--no-deps"]
+        return timed([*argv, "--no-binary", name, "-w", str(directory), requirement], log)
+
+
+def crossbuild(
+    requirement: str, python_version: str, base: Path, log: Path
+) -> tuple[float, float]:
+    """The whole command, cold and then warm, in a copy of the set-up cache."""
+    with scratch() as directory:
+        cache = directory / "cache"
+        subprocess.run(["cp", "-al", str(base), str(cache)], check=True)
+        argv = [
+            sys.executable, "-m", "crossbuild", requirement, "--target", PLATFORM,
+            "--python", python_version, "--no-binary", requirement.partition("==")[0],
+            "--no-smoke", "--cache-dir", str(cache), "--output",
+        ]  # fmt: skip
+        return (
+            timed([*argv, str(directory / "first")], log),
+            timed([*argv, str(directory / "second")], log),
+        )
+
+
+def emulated(requirement: str, target: Target, store: Store, log: Path) -> float:
+    """``pip wheel`` inside the build rootfs: the way without crossbuild."""
+    image = catalog.image_for(target)
+    if image is None:
+        raise SystemExit(f"no image for {target}")
+    interpreter = image.interpreter(target.python)
+    if interpreter is None:
+        raise SystemExit(f"no interpreter for {target}")
+    engine = RootfsEngine(store, environment=dict(os.environ))
+    root = engine.prepare(image.name, Role.BUILD)
+    with scratch() as directory:
+        wheels = directory / "wheels"
+        sdist = download(requirement, target, wheels)
+        unpacked = directory / "pip"
+        shutil.unpack_archive(next(wheels.glob("pip-*.whl")), unpacked, "zip")
+        trees = {
+            "/opt/bench/wheels": Tree(key="wheels", path=wheels),
+            "/opt/bench/pip": Tree(key="pip", path=unpacked),
+        }
+        limits = Limits(wall=7200, idle=3600)
+        began = time.monotonic()
+        with engine.session(root, trees=trees, limits=limits) as session:
+            result = session.run(
+                [
+                    interpreter.command, "-m", "pip", "wheel", "--no-deps", "--no-index",
+                    "--no-cache-dir", "--find-links", "/opt/bench/wheels",
+                    "-w", f"{WORK}/out", f"/opt/bench/wheels/{sdist.name}",
+                ],
+                env={"PYTHONPATH": "/opt/bench/pip"},
+                log=log,
+            )  # fmt: skip
+        if not result.ok:
+            raise SystemExit(f"the emulated build of {requirement} failed; see {log}")
+        return time.monotonic() - began
+
+
+def download(requirement: str, target: Target, directory: Path) -> Path:
+    """The sdist, and for the target the wheels that its build needs, pip among them."""
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "-d", str(directory)]
+    name = requirement.partition("==")[0]
+    foreign = [
+        "--only-binary", ":all:", "--python-version", target.python_version,
+        "--platform", PLATFORM, "--platform", "manylinux_2_28_aarch64",
+    ]  # fmt: skip
+    subprocess.run([*pip, *foreign, *BUILD_REQUIREMENTS[name]], check=True)
+    subprocess.run(
+        [*pip, "--no-deps", "--no-build-isolation", "--no-binary", name, requirement], check=True
+    )
+    return next(directory.glob(f"{name}-*.tar.gz"))
+
+
+BUILD_REQUIREMENTS = {
+    "kiwisolver": ["pip", "setuptools>=61.2", "setuptools_scm>=3.4.3", "cppy>=1.2.0", "wheel"],
+    "cffi": ["pip", "setuptools<70", "wheel"],
+    "hnswlib": ["pip", "setuptools>=42", "wheel", "numpy>=1.10.0", "pybind11>=2.0"],
+}
+
+
+def fetching(python_version: str, log: Path) -> tuple[float, float]:
+    """``crossbuild fetch matplotlib`` and ``pip download`` of the same, both cold."""
+    with scratch() as directory:
+        ours = timed(
+            [
+                sys.executable, "-m", "crossbuild", "fetch", "matplotlib", "--target", PLATFORM,
+                "--python", python_version, "--cache-dir", str(directory / "cache"),
+                "--output", str(directory / "wheelhouse"),
+            ],
+            log,
+        )  # fmt: skip
+        theirs = timed(
+            [
+                sys.executable, "-m", "pip", "download", "--no-cache-dir",
+                "--only-binary", ":all:",
+                "--platform", PLATFORM, "--python-version", python_version,
+                "-d", str(directory / "pip"), "matplotlib",
+            ],
+            log,
+        )  # fmt: skip
+    return ours, theirs
+
+
+def median(measure: Callable[[], float], runs: int) -> float:
+    """The median of several runs."""
+    return statistics.median(measure() for _ in range(runs))
+
+
+def measured(package: str, python: str, runs: int, base: Path, log: Path) -> Row:
+    """Everything about one package."""
+    target = Target.parse(PLATFORM, python)
+    pairs = [crossbuild(package, python, base, log) for _ in range(runs)]
+    return Row(
+        package=package.replace("==", " "),
+        native=median(lambda: native(package, f"python{python}", log), runs),
+        emulated=emulated(package, target, Store(base), log),
+        cold=statistics.median(cold for cold, _ in pairs),
+        warm=statistics.median(warm for _, warm in pairs),
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description="crossbuild against pip, in one run")
+    parser.add_argument("packages", nargs="*", default=PACKAGES)
+    parser.add_argument("--python", default="3.11", help="X.Y, which this machine has too")
+    parser.add_argument("--runs", type=int, default=3, help="of each but the emulated one")
+    parser.add_argument("--cache-dir", type=Path, required=True, help="a cache, set up or not")
+    parser.add_argument("--log", type=Path, default=Path("bench.log"))
+    options = parser.parse_args()
+    base = options.cache_dir.absolute()
+    set_up = ["setup", "--yes", "--target", PLATFORM, "--python", options.python]
+    timed([sys.executable, "-m", "crossbuild", *set_up, "--cache-dir", str(base)], options.log)
+    print(
+        "| | native `pip wheel` | all emulated | crossbuild, cold | warm | cold ÷ native |", end=""
+    )
+    print(" emulated ÷ cold |\n|---|---|---|---|---|---|---|")
+    for package in options.packages:
+        row = measured(package, options.python, options.runs, base, options.log)
+        print(row.markdown(), flush=True)
+    pairs = [fetching(options.python, options.log) for _ in range(options.runs)]
+    ours = statistics.median(pair[0] for pair in pairs)
+    theirs = statistics.median(pair[1] for pair in pairs)
+    print(f"\n`crossbuild fetch matplotlib` {ours:.1f} s, `pip download` {theirs:.1f} s:", end=" ")
+    print(f"ratio {ours / theirs:.2f}")
+
+
+if __name__ == "__main__":
+    main()
