@@ -1,0 +1,182 @@
+"""Root file systems from Debian packages: unpacked, never configured, then finished.
+
+``mmdebstrap --variant=extract`` resolves with apt and unpacks, with apt's own check of the
+suite's signature, without running one maintainer script (mmdebstrap(1)). Everything happens
+in a user namespace of our own, the same for root and for a plain user, and ends with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from crossbuild import process
+from crossbuild.catalog import Image, Interpreter
+from crossbuild.engine.apt import Archive
+from crossbuild.engine.base import Role
+from crossbuild.errors import (
+    CrossbuildError,
+    HostError,
+    IntegrityError,
+    NetworkError,
+    StorageError,
+)
+from crossbuild.platforms import dotted
+
+MANIFEST = "etc/crossbuild-packages"
+"""In every root: the file names of the packages it was made from, one per line, sorted."""
+
+_PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
+
+# Debian's packages differ in whether they ship below / or below /usr; both must be one place.
+# Only the suite itself is used: an archived suite has no -security and -updates left, and the
+# same image should mean the same packages for as long as possible.
+_SETUP = """\
+for name in bin sbin lib lib64; do
+  mkdir -p "$1/usr/$name"
+  ln -s "usr/$name" "$1/$name"
+done
+sed -i '/-updates \\|-security /d' "$1/etc/apt/sources.list"
+"""
+_EXTRACTED = f"""\
+cd "$1/var/cache/apt/archives"
+ls *.deb | LC_ALL=C sort >"$1/{MANIFEST}"
+"""
+
+_USERS = """\
+root:x:0:0:root:/root:/bin/sh
+builder:x:1000:1000:builder:/work:/bin/sh
+nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
+"""
+_FILES = {
+    "etc/passwd": _USERS,
+    "etc/group": "root:x:0:\nbuilder:x:1000:\nnogroup:x:65534:\n",
+    "etc/hosts": "127.0.0.1 localhost crossbuild\n::1 localhost\n",
+    "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+    "etc/hostname": "crossbuild\n",
+}
+_ALTERNATIVES = {"awk": "mawk", "cc": "gcc", "c++": "g++", "which": "which.debianutils"}
+"""What maintainer scripts would have linked (update-alternatives(1)), below /usr/bin."""
+
+_DIAGNOSES: tuple[tuple[str, type[CrossbuildError], str | None], ...] = (
+    ("No space left|Disk quota", StorageError, "Free some space, or use another cache directory."),
+    (
+        "NO_PUBKEY|EXPKEYSIG|BADSIG|signatures? ",
+        IntegrityError,
+        "Upgrade the host's package debian-archive-keyring.",
+    ),
+    ("Hash Sum mismatch|unexpected size", IntegrityError, "Run again; or choose a --mirror."),
+    ("Failed to fetch|Unable to fetch|Could not", NetworkError, "Choose a mirror with --mirror."),
+    ("Unable to locate|has no installation", HostError, "Choose a whole mirror with --mirror."),
+)
+"""Words in a complaint of apt, the error they mean, and its remedy; the first row that fits."""
+
+_USELESS = (
+    "boot",
+    "dev",
+    "etc/apt",
+    "home",
+    "proc",
+    "root",
+    "run",
+    "sys",
+    "tmp",
+    "usr/share/doc",
+    "usr/share/info",
+    "usr/share/lintian",
+    "usr/share/locale",
+    "usr/share/man",
+    "var/cache/apt",
+    "var/lib/apt",
+    "var/log",
+)
+
+
+def unpack(
+    image: Image,
+    role: Role,
+    root: Path,
+    *,
+    archive: Archive,
+    environment: Mapping[str, str],
+) -> None:
+    """Unpack the packages of a role, with all they depend on, into the empty ``root``.
+
+    Raises NetworkError, IntegrityError (a signature), StorageError or HostError.
+    """
+    packages = image.build if role is Role.BUILD else image.target
+    options = [f"--aptopt={line}" for line in archive.options]
+    argv = [
+        *("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child"),
+        *("mmdebstrap", "--mode=root", "--variant=extract", "--format=directory"),
+        *(f"--arch={image.arch.debian}", f"--include={','.join(packages)}"),
+        "--skip=output/dev,output/mknod,check/qemu,chroot/mount",
+        *(f"--setup-hook={_SETUP}", f"--extract-hook={_EXTRACTED}", *options),
+        *(image.suite, str(root), *([archive.mirror] if archive.mirror else [])),
+    ]
+    try:
+        process.run(argv, env=_environment(environment))
+    except process.ProcessError as error:
+        raise _diagnosed(error, image, archive) from error
+
+
+def finish(image: Image, root: Path) -> None:
+    """Do what maintainer scripts would have done, as far as Python and builds need it."""
+    for name in _USELESS:
+        path = root / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+    for name, text in _FILES.items():
+        (root / name).write_text(text, encoding="ascii")
+    for path in root.glob("usr/lib/python3*/sitecustomize.py"):
+        path.unlink()
+    for name, existing in _ALTERNATIVES.items():
+        _link(root / "usr/bin" / name, existing)
+    for interpreter in image.interpreters:
+        for name in ("python", "python3", f"python{dotted(interpreter.version)}"):
+            path = root / interpreter.directory.lstrip("/") / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.symlink_to(interpreter.path)
+
+
+def content_key(root: Path) -> str:
+    """A hash of what is in a root: the exact version of every package."""
+    return hashlib.sha256((root / MANIFEST).read_bytes()).hexdigest()[:16]
+
+
+def library(interpreter: Interpreter) -> str:
+    """Where Debian keeps the standard library of an interpreter."""
+    return f"/usr/lib/python{dotted(interpreter.version)}"
+
+
+def _link(path: Path, existing: str) -> None:
+    if (path.parent / existing).exists() and not os.path.lexists(path):
+        path.symlink_to(existing)
+
+
+def _environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The proxies of the user; tar must not try to give files to users the namespace lacks."""
+    kept = {name: value for name, value in environment.items() if name.lower() in _PROXIES}
+    return {
+        **kept,
+        "PATH": environment.get("PATH", os.defpath),
+        "LC_ALL": "C.UTF-8",
+        "TAR_OPTIONS": "--no-same-owner --no-same-permissions",
+    }
+
+
+def _diagnosed(error: process.ProcessError, image: Image, archive: Archive) -> CrossbuildError:
+    """The failure of mmdebstrap as the error a user can act on, by what apt printed."""
+    complaints = re.findall(r"^(?:E|W): (.+)$", error.output, re.MULTILINE)
+    reason = next(iter(complaints), str(error))
+    source = f"Debian {image.suite} for {image.arch}"
+    where = archive.mirror or "the default mirror of mmdebstrap"
+    for pattern, kind, remedy in _DIAGNOSES:
+        found = next((line for line in complaints if re.search(pattern, line)), None)
+        if found:
+            return kind(f"{source} could not be unpacked from {where}: {found}", remedy=remedy)
+    return HostError(f"{source} could not be unpacked from {where}: {reason}", remedy="")
