@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
-_SOURCES = frozenset({"py", "pyc", "so"})
-_NOT_THE_PRODUCT = frozenset(
+_MODULES = frozenset({".py", ".pyc", ".so"})
+_SIDELINES = frozenset(
     {"test", "tests", "testing", "doc", "docs", "example", "examples", "benchmark", "benchmarks"}
     | {"conftest", "setup"}
 )
-_INSTALLED = ("purelib", "platlib")
+_LIBRARIES = ("purelib", "platlib")
 
 
 def importable(members: Iterable[str], top_level: Sequence[str] = ()) -> tuple[str, ...]:
@@ -23,24 +23,28 @@ def importable(members: Iterable[str], top_level: Sequence[str] = ()) -> tuple[s
     """
     found = sorted(set(_nearest(filter(None, map(_module, members)))))
     listed = [name for name in found if name.partition(".")[0] in top_level] or found
-    product = [name for name in listed if name not in _NOT_THE_PRODUCT] or listed
-    return tuple([name for name in product if not f".{name}".count("._")] or product)
+    product = [name for name in listed if name.partition(".")[0] not in _SIDELINES] or listed
+    return tuple([name for name in product if "._" not in f".{name}"] or product)
+
+
+def installed(member: str) -> PurePosixPath | None:
+    """Where in ``site-packages`` a member is installed; None when it goes elsewhere (PEP 427)."""
+    path = PurePosixPath(member)
+    top, kind = (*path.parts, "", "")[:2]
+    if not top.endswith(".data"):
+        return path
+    return path.relative_to(f"{top}/{kind}") if kind in _LIBRARIES else None
 
 
 def _module(member: str) -> tuple[str, ...] | None:
     """The dotted name of the module that a file is, as parts; None for any other file."""
-    parts = list(PurePosixPath(member).parts)
-    if len(parts) > 2 and parts[0].endswith(".data"):
-        if parts[1] not in _INSTALLED:
-            return None
-        del parts[:2]
-    stem, _, suffix = parts[-1].partition(".")
-    if suffix.rpartition(".")[2] not in _SOURCES or ".so." in parts[-1]:
+    path = installed(member)
+    if path is None or path.suffix not in _MODULES:
         return None
-    parts[-1] = stem
-    if not all(part.isidentifier() for part in parts) or parts[0] == "__pycache__":
+    parts = (*path.parts[:-1], path.name.partition(".")[0])
+    if not all(part.isidentifier() for part in parts) or "__pycache__" in parts:
         return None
-    return tuple(parts[:-1] if stem == "__init__" else parts)
+    return parts[:-1] if parts[-1] == "__init__" else parts
 
 
 def _nearest(modules: Iterable[tuple[str, ...]]) -> Iterator[str]:

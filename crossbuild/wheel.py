@@ -77,6 +77,11 @@ class WheelContents:
         """The wheel's file name."""
         return self.path.name
 
+    @property
+    def pure(self) -> bool:
+        """It claims to run anywhere: ``none-any``."""
+        return all(tag.platform == "any" for tag in self.tags)
+
 
 def parse_filename(filename: str) -> Filename:
     """Read a wheel's file name. Raises IntegrityError when it is not one (PEP 427)."""
