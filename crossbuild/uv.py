@@ -12,15 +12,44 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.utils import parse_wheel_filename
+from packaging.requirements import Requirement
+from packaging.utils import NormalizedName, canonicalize_name, parse_wheel_filename
+from packaging.version import Version
 
 from crossbuild import process
-from crossbuild.errors import HostError, IntegrityError
+from crossbuild.errors import CrossbuildError, HostError, IntegrityError
 from crossbuild.target import Target
 
 _QUIET = ("--no-config", "--no-python-downloads", "--no-progress", "--color", "never")
 _RUN_DEPENDENT = ("uv_cache.json", "direct_url.json")
 """What uv adds to a dist-info that differs from run to run: times and paths of this host."""
+
+
+_NO_SOLUTION = "No solution found"
+"""What uv says beside exit code 1 when the requirements contradict each other."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """The version that uv chose of one package, and the extras that are wanted of it."""
+
+    name: NormalizedName
+    version: Version
+    extras: frozenset[NormalizedName]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Solved:
+    """Versions that satisfy everything, one per package, by name."""
+
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unsolvable:
+    """No versions satisfy everything; ``explanation`` is uv's derivation, in sentences."""
+
+    explanation: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +71,35 @@ class Uv:
                 "uv is not installed beside crossbuild",
                 remedy="Install crossbuild again; uv is one of its requirements.",
             ) from error
+
+    def compile(
+        self, requirements: Sequence[Requirement], constraints: Sequence[Requirement], index: str
+    ) -> Solved | Unsolvable:
+        """Choose versions from one index, the newest that go together (``uv pip compile``).
+
+        ``index`` must offer wheels that fit everywhere: uv's own platform is this host, and it
+        builds nothing. Raises CrossbuildError when uv fails otherwise.
+        """
+        with tempfile.TemporaryDirectory(prefix="crossbuild-uv-") as directory:
+            scratch = Path(directory)
+            limits = scratch / "constraints.txt"
+            limits.write_text("".join(f"{item}\n" for item in constraints), encoding="utf-8")
+            argv = [
+                *self._argv("compile", scratch / "cache"),
+                *("-", "--constraints", str(limits), "--no-build", "--no-header"),
+                *("--no-annotate", "--no-strip-extras", "--quiet"),
+            ]
+            done = process.run(
+                argv,
+                env={**_environment(scratch), "UV_DEFAULT_INDEX": index},
+                input="".join(f"{item}\n" for item in requirements),
+                check=False,
+            )
+        if done.returncode == 0:
+            return Solved(choices=tuple(_choice(line) for line in done.stdout.splitlines()))
+        if done.returncode == 1 and _NO_SOLUTION in done.stderr:
+            return Unsolvable(explanation=_explanation(done.stderr))
+        raise CrossbuildError(f"uv cannot resolve: {_reason(done.stderr)}")
 
     def install(self, wheels: Sequence[Path], directory: Path, target: Target) -> None:
         """Unpack wheels into ``directory`` (made if absent) as ``uv pip install --target`` does.
@@ -84,6 +142,25 @@ def _linked(wheels: Sequence[Path], directory: Path) -> tuple[str, ...]:
         directory.joinpath(f"{escaped}-py3-none-any.whl").symlink_to(wheel.absolute())
         pins.append(f"{name}=={version}")
     return tuple(pins)
+
+
+def _choice(line: str) -> Choice:
+    """Read one line of uv's output, ``name[extra]==version``."""
+    requirement = Requirement(line)
+    (exact,) = requirement.specifier
+    return Choice(
+        name=canonicalize_name(requirement.name),
+        version=Version(exact.version),
+        extras=frozenset(canonicalize_name(extra) for extra in requirement.extras),
+    )
+
+
+def _explanation(output: str) -> str:
+    """The derivation on one line, without hints: they are about options nobody gave."""
+    _, _, derivation = output.partition(_NO_SOLUTION)
+    _, _, derivation = derivation.partition("cause:")
+    derivation, _, _ = derivation.partition("\nhint:")
+    return " ".join(derivation.split())
 
 
 def _environment(scratch: Path) -> Mapping[str, str]:
