@@ -92,8 +92,9 @@ def read_netrc(path: Path) -> netrc.netrc | None:
         return None
 
 
-def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
-    return parts.scheme, parts.hostname, parts.port
+def _origin(parts: SplitResult) -> tuple[str, str]:
+    port = {"https": ":443", "http": ":80"}.get(parts.scheme, ":")
+    return parts.scheme, parts.netloc.lower().removesuffix(port)
 
 
 def _common(known: str, url: str) -> int:

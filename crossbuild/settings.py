@@ -93,13 +93,23 @@ class Surroundings:
 
     def location(self, text: str, base: Path | None = None) -> str:
         """A URL as it is, a path as the ``file:`` URL it means seen from ``base``."""
-        scheme = urlsplit(text).scheme
-        if scheme in _INDEX_SCHEMES:
-            return text
-        if "://" in text:
+        scheme, separator, _ = text.partition("://")
+        if separator and scheme not in _INDEX_SCHEMES:
             raise UsageError(f"an index or a page of links cannot be read by {scheme}://")
+        if separator:
+            return _valid(text)
         path = Path(str(self.home) + text[1:]) if text.startswith("~/") else Path(text)
         return Path(os.path.normpath((base or self.directory) / path)).as_uri()
+
+
+def _valid(url: str) -> str:
+    try:
+        urlsplit(url).port  # noqa: B018 - raises for what is no port
+    except ValueError:
+        # Neither the address nor the error as they are: a password may be in both.
+        shown = url.rpartition("@")[2]
+        raise UsageError(f"{shown} is not the address of an index") from None
+    return url
 
 
 def argued(

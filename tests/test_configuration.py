@@ -296,6 +296,7 @@ def test_of_two_logins_on_one_server_the_nearer_path_counts() -> None:
     assert logins.of("https://a.example/team/one/files/x") == Login("one", "first")
     assert logins.of("http://a.example/team/one/files/x") is None
     assert logins.of("https://a.example:444/team/one/files/x") is None
+    assert logins.of("https://A.example:443/team/one/files/x") == Login("one", "first")
 
 
 def test_a_token_without_password_is_a_secret() -> None:
