@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
-from crossbuild import libraries, modules, promises
+from crossbuild import libraries, promises
 from crossbuild.findings import Finding, FindingKind
 from crossbuild.target import Target
 from crossbuild.wheel import WheelContents
@@ -19,15 +19,35 @@ def closure(
 ) -> tuple[Finding, ...]:
     """Follow the requirements through the wheels, by the target's markers and extras.
 
-    ``wanted`` None: every wheel was wanted, so none can be left over. Raises UsageError for a
-    requirement whose marker asks for the target's kernel.
+    Also what ``borrowed`` finds. ``wanted`` None: every wheel was wanted, so none can be left
+    over. Raises UsageError for a requirement whose marker asks for the target's kernel.
     """
     by_name = {contents.name: contents for contents in wheels}
     roots = [Requirement(name) for name in by_name] if wanted is None else wanted
     reached, found = _walk(by_name, filter(target.evaluate, roots), target)
     found += _unwanted(wheels, reached)
-    found += _borrowed(wheels, target)
+    found += borrowed(wheels, target)
     return tuple(dict.fromkeys(found))
+
+
+def borrowed(wheels: Sequence[WheelContents], target: Target) -> tuple[Finding, ...]:
+    """The libraries that a wheel leaves to the wheels it requires, and none of these brings.
+
+    By name alone, in any wheel: torchvision has torch load torch's libraries first. Each
+    finding names the wheel that is at fault.
+    """
+    promise = promises.of(target)
+    if promise is None:
+        return ()
+    brought = frozenset[str]().union(
+        *(libraries.provided(libraries.own(contents, target.arch)) for contents in wheels)
+    )
+    return tuple(
+        libraries.finding(contents, lack, target)
+        for contents in wheels
+        for lack in libraries.lacks(contents, target.arch, promise)
+        if lack.library not in brought and not lack.hopeless
+    )
 
 
 def _walk(
@@ -84,23 +104,3 @@ def _unwanted(
         else:
             continue
         yield Finding(file=contents.filename, kind=FindingKind.LEFT_OVER, text=text)
-
-
-def _borrowed(wheels: Iterable[WheelContents], target: Target) -> Iterator[Finding]:
-    """Libraries that a wheel expects other wheels to bring, and none does."""
-    promise = promises.of(target)
-    if promise is None:
-        return
-    wheels = tuple(wheels)
-    there = {
-        str(place)
-        for contents in wheels
-        for place in map(modules.installed, contents.elves)
-        if place
-    }
-    for contents in wheels:
-        for lack in libraries.lacks(contents, target.arch, promise):
-            places = [f"{directory}/{lack.library}" for directory in lack.elsewhere]
-            if places and there.isdisjoint(places):
-                text = f"{lack.member} needs {lack.library}, which no wheel has as {places[0]}"
-                yield Finding(file=contents.filename, kind=FindingKind.LIBRARY, text=text)

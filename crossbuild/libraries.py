@@ -10,8 +10,10 @@ from pathlib import PurePosixPath
 
 from crossbuild import machines, modules
 from crossbuild.elf import ElfInfo
+from crossbuild.findings import Finding, FindingKind
 from crossbuild.platforms import Arch
 from crossbuild.promises import Promise
+from crossbuild.target import Target
 from crossbuild.wheel import WheelContents
 
 _ORIGIN = re.compile(r"\$(?:ORIGIN|\{ORIGIN\})(?=/|$)")
@@ -23,15 +25,28 @@ _GRAFTED = re.compile(r"-[0-9a-f]{8}\.")
 class Lack:
     """A library that ``member`` needs and neither its wheel nor the platform has.
 
-    ``elsewhere`` are the places in ``site-packages`` where the loader will look for it and
-    which other wheels may fill (DT_RUNPATH). ``optional``: other code of the wheel does without
-    it, so its makers left it to the system on purpose, as numba does with libgomp.
+    ``elsewhere`` are the places in ``site-packages``, outside the wheel's own directories,
+    where the loader will look for it (DT_RUNPATH). ``hopeless``: no other wheel can bring it,
+    as nothing points to one. ``optional``: other code of the wheel does without it, so its
+    makers left it to the system on purpose, as numba does with libgomp.
     """
 
     member: str
     library: str
     elsewhere: tuple[str, ...]
+    hopeless: bool
     optional: bool
+
+
+def finding(contents: WheelContents, lack: Lack, target: Target) -> Finding:
+    """What is wrong, said of the wheel; fatal unless optional."""
+    where = "the wheel" if lack.hopeless else "any of the wheels"
+    text = (
+        f"{lack.member} needs {lack.library}, which is not in {where} "
+        f"and not promised by {target.platform}"
+    )
+    kind = FindingKind.LIBRARY
+    return Finding(file=contents.filename, kind=kind, text=text, fatal=not lack.optional)
 
 
 def own(contents: WheelContents, arch: Arch) -> dict[str, ElfInfo]:
@@ -61,14 +76,17 @@ def lacks(contents: WheelContents, arch: Arch, promise: Promise) -> Iterator[Lac
         for member, info in files.items()
     }
     whole = files.keys() - _broken(files, {member for member, names in missing.items() if names})
+    directories = _directories(contents)
     for member, names in missing.items():
-        if names and contents.pure and not machines.is_module(contents.path, member):
+        if not names or (contents.pure and not machines.is_module(contents.path, member)):
             continue
+        elsewhere = tuple(_elsewhere(member, files[member], directories))
         for name in names:
             yield Lack(
                 member=member,
                 library=name,
-                elsewhere=tuple(_elsewhere(contents, member, files[member])),
+                elsewhere=elsewhere,
+                hopeless=not elsewhere and not contents.requires_dist,
                 optional=bool(whole) and not _GRAFTED.search(name),
             )
 
@@ -84,16 +102,20 @@ def _broken(files: Mapping[str, ElfInfo], lacking: Collection[str]) -> set[str]:
         broken |= more
 
 
-def _elsewhere(contents: WheelContents, member: str, info: ElfInfo) -> Iterator[str]:
-    """The directories of the search path that the wheel itself does not have."""
+def _directories(contents: WheelContents) -> frozenset[str]:
+    """The directories in ``site-packages`` that the wheel puts files into."""
+    places = map(modules.installed, contents.members)
+    return frozenset(str(place.parent) for place in places if place)
+
+
+def _elsewhere(member: str, info: ElfInfo, directories: Collection[str]) -> Iterator[str]:
+    """The places of the search path that are not among the wheel's own directories."""
     home = modules.installed(member)
     if home is None:
         return
-    places = map(modules.installed, contents.members)
-    inside = {str(place.parent) for place in places if place}
     for entry in info.search:
         if not _ORIGIN.match(entry):
             continue
-        directory = posixpath.normpath(_ORIGIN.sub(str(home.parent), entry, count=1))
-        if directory not in inside and not directory.startswith(".."):
-            yield directory
+        place = posixpath.normpath(_ORIGIN.sub(str(home.parent), entry, count=1))
+        if place not in directories and not place.startswith(".."):
+            yield place

@@ -7,12 +7,13 @@ that needs 2.34. What is found here is what would fail on the offline machine.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.tags import Tag
 
 from crossbuild import elf, libraries, machines, promises, wheel
-from crossbuild.closure import closure
+from crossbuild.closure import borrowed, closure
 from crossbuild.elf import SymbolVersion
 from crossbuild.errors import IntegrityError, VerificationError
 from crossbuild.findings import Finding, FindingKind
@@ -20,9 +21,32 @@ from crossbuild.promises import Promise
 from crossbuild.target import Target
 from crossbuild.wheel import WheelContents
 
-__all__ = ["Finding", "FindingKind", "check", "closure", "findings"]
+__all__ = [
+    "Examined",
+    "Finding",
+    "FindingKind",
+    "borrowed",
+    "check",
+    "closure",
+    "examine",
+    "findings",
+]
 
 _SHOWN = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Examined:
+    """One wheel, read once. ``contents`` is None when it could not be read to its end."""
+
+    path: Path
+    contents: WheelContents | None
+    findings: tuple[Finding, ...]
+
+    @property
+    def fatal(self) -> tuple[Finding, ...]:
+        """The findings for which the wheel is refused."""
+        return tuple(finding for finding in self.findings if finding.fatal)
 
 
 def check(path: Path, target: Target) -> WheelContents:
@@ -31,32 +55,36 @@ def check(path: Path, target: Target) -> WheelContents:
     Raises VerificationError that names the wheel and says what is wrong with it; StorageError
     when the file cannot be read.
     """
-    contents, found = _examine(path, target)
-    fatal = [finding.text for finding in found if finding.fatal]
-    if contents and not fatal:
-        return contents
-    more = f"; and {len(fatal) - _SHOWN} more findings" if len(fatal) > _SHOWN else ""
+    examined = examine(path, target)
+    texts = [finding.text for finding in examined.fatal]
+    if examined.contents and not texts:
+        return examined.contents
+    more = f"; and {len(texts) - _SHOWN} more findings" if len(texts) > _SHOWN else ""
     raise VerificationError(
-        f"{path.name}: {'; '.join(fatal[:_SHOWN])}{more}",
+        f"{path.name}: {'; '.join(texts[:_SHOWN])}{more}",
         remedy="Choose another version of it, or let crossbuild build it with --no-binary.",
     )
 
 
 def findings(path: Path, target: Target) -> tuple[Finding, ...]:
-    """Everything that is wrong with one wheel for the target; empty when it is sound.
+    """Everything there is to say against one wheel. Raises as ``examine`` does."""
+    return examine(path, target).findings
 
-    Raises StorageError when the file cannot be read.
+
+def examine(path: Path, target: Target) -> Examined:
+    """Read a wheel and look for everything that is wrong with it for the target.
+
+    Libraries that the wheels it requires may bring are for ``borrowed`` and ``closure``, which
+    see them all. Raises StorageError when the file cannot be read.
     """
-    return _examine(path, target)[1]
-
-
-def _examine(path: Path, target: Target) -> tuple[WheelContents | None, tuple[Finding, ...]]:
     try:
         contents = wheel.read(path)
-        return contents, tuple(dict.fromkeys(_all(contents, target)))
+        found = tuple(dict.fromkeys(_all(contents, target)))
+        return Examined(path=path, contents=contents, findings=found)
     except IntegrityError as error:
         text = str(error).removeprefix(f"{path.name}: ")
-        return None, (Finding(file=path.name, kind=FindingKind.ARCHIVE, text=text),)
+        damaged = Finding(file=path.name, kind=FindingKind.ARCHIVE, text=text)
+        return Examined(path=path, contents=None, findings=(damaged,))
 
 
 def _all(contents: WheelContents, target: Target) -> Iterator[Finding]:
@@ -81,19 +109,25 @@ def _names(contents: WheelContents) -> Iterator[Finding]:
 
 
 def _tags(contents: WheelContents, target: Target) -> Iterator[Finding]:
-    """The tags of the file name, then those of WHEEL."""
+    """The tags of the file name, then those of WHEEL.
+
+    Tags that differ and fit both are no reason to refuse: installers go by the file name.
+    """
+    fatal = True
+    same = contents.wheel_tags in (contents.tags, _unrepaired(contents.tags, target))
     if refusal := target.refusal(contents.tags):
         text = f"its file name does not fit the target: {refusal[1]}"
     elif not contents.wheel_tags:
         text = "its WHEEL file has no tags"
     elif refusal := target.refusal(contents.wheel_tags):
         text = f"its WHEEL file does not fit the target: {refusal[1]}"
-    elif contents.wheel_tags not in (contents.tags, _unrepaired(contents.tags, target)):
+    elif not same:
+        fatal = False
         said = ", ".join(sorted(map(str, contents.wheel_tags)))
         text = f"its WHEEL file has other tags than its name: {said}"
     else:
         return
-    yield _finding(contents, FindingKind.TAG, text)
+    yield _finding(contents, FindingKind.TAG, text, fatal=fatal)
 
 
 def _unrepaired(tags: frozenset[Tag], target: Target) -> frozenset[Tag]:
@@ -121,16 +155,10 @@ def _foreign(contents: WheelContents, target: Target) -> Iterator[Finding]:
 
 
 def _libraries(contents: WheelContents, target: Target, promise: Promise) -> Iterator[Finding]:
-    """Libraries that are neither in the wheel nor on every machine of the target's kind.
-
-    Those that other wheels may bring are for ``closure``.
-    """
+    """Libraries that are neither in the wheel nor on every machine of the target's kind."""
     for lack in libraries.lacks(contents, target.arch, promise):
-        if not lack.elsewhere:
-            text = f"{lack.member} needs {lack.library}, which is not in the wheel"
-            text = f"{text} and which {target.platform} does not promise"
-            kind = FindingKind.LIBRARY
-            yield _finding(contents, kind, text, fatal=not lack.optional)
+        if lack.hopeless:
+            yield libraries.finding(contents, lack, target)
 
 
 def _versions(contents: WheelContents, target: Target, promise: Promise) -> Iterator[Finding]:
