@@ -6,6 +6,7 @@ it. The command line prints both and exits with ``exit_code``; nothing here prin
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -65,9 +66,26 @@ class StorageError(CrossbuildError):
 
 
 class BuildError(CrossbuildError):
-    """A package could not be built; ``log`` names the file with its whole output."""
+    """A package could not be built.
+
+    ``log`` names the file with its whole output, ``tail`` has the last lines of it.
+    """
 
     exit_code = 8
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str | None = None,
+        log: Path | None = None,
+        tail: tuple[str, ...] = (),
+    ) -> None:
+        whole = f"Its whole output is in {log}." if log else ""
+        said = self.default_remedy if remedy is None else remedy
+        super().__init__(message, remedy=" ".join(filter(None, (said, whole))))
+        self.log = log
+        self.tail = tail
 
 
 class LimitError(BuildError):
