@@ -94,7 +94,7 @@ class RootfsEngine:
         with self._store.scratch("session") as directory:
             box = self._sandbox(image, root.path, directory, limits=limits, mounts=mounts)
             try:
-                yield RootfsSession(box, _environment(image), self._host)
+                yield RootfsSession(box, self._inside(image), self._host)
             except BaseException:
                 if keep is not None:
                     _keep(box.work, keep)
@@ -142,7 +142,7 @@ class RootfsEngine:
         """Run a command in a root that is not finished, and may be written."""
         with self._store.scratch("prepare") as directory:
             box = self._sandbox(image, root, directory, limits=_PREPARING, writable=True)
-            return RootfsSession(box, _environment(image), self._host).run(command)
+            return RootfsSession(box, self._inside(image), self._host).run(command)
 
     def _sandbox(
         self,
@@ -166,16 +166,16 @@ class RootfsEngine:
             box.lay_out()
         return box
 
-
-def _environment(image: Image) -> dict[str, str]:
-    """What every command gets, and nothing else: its interpreter comes first on PATH."""
-    interpreters = [found.directory for found in image.interpreters]
-    return {
-        "PATH": ":".join([*interpreters, "/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin"]),
-        "HOME": WORK,
-        "LANG": "C.UTF-8",
-        "TMPDIR": "/tmp",  # noqa: S108 - the session's own
-    }
+    def _inside(self, image: Image) -> dict[str, str]:
+        """What every command gets, and nothing else: its interpreter comes first on PATH."""
+        interpreters = [found.directory for found in image.interpreters]
+        return {
+            **self._emulation(image.arch).environment,
+            "PATH": ":".join([*interpreters, "/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin"]),
+            "HOME": WORK,
+            "LANG": "C.UTF-8",
+            "TMPDIR": "/tmp",  # noqa: S108 - the session's own
+        }
 
 
 def _key(image: Image, role: Role) -> str:

@@ -27,22 +27,25 @@ _RESERVED_PIDS = 300
 _OWN = frozenset({"dev", "proc", "sys", "tmp", "run", "work"})
 _RESERVED = frozenset({"dev", "etc", "proc", "sys", "tmp", "usr", "var"})
 
-# $1 the rule for binfmt_misc or nothing, $2 the largest process number, $3 where bwrap tells
-# what became of it. /sys is there on every host and
-# nothing below needs it; /proc/sys/fs/binfmt_misc is there only once its module is loaded.
+# $1 the session's directory, $2 the largest process number, $3 a rule for binfmt_misc or nothing.
+# The rules are mounted on /sys, which is there on every host and which nothing below needs;
+# /proc/sys/fs/binfmt_misc is there only once the kernel has loaded the module. /dev/shm has to
+# be a tmpfs: glibc before 2.34 looks for one, or there are no semaphores.
 _ENTER = """\
 set -e
-if [ -n "$1" ]; then
+if [ -n "$3" ]; then
   mount -t binfmt_misc none /sys
-  printf %s "$1" >/sys/register
+  printf %s "$3" >/sys/register
 fi
+mount -t tmpfs -o size=256m,mode=1777 none "$1/shm"
+exec 3>"$1/status"
+umask 022
 {
+  ulimit -n 4096
   echo 2 >/proc/sys/user/max_user_namespaces
   echo "$2" >/proc/sys/kernel/pid_max
   echo 800 >/proc/self/oom_score_adj
 } 2>/dev/null || :
-umask 022
-exec 3>"$3"
 shift 3
 exec "$@"
 """
@@ -93,7 +96,7 @@ class Sandbox:
             *_joining(cgroup),
             *("unshare", "--user", "--map-root-user", "--mount", "--pid", "--mount-proc"),
             *("--fork", "--kill-child", "sh", "-c", _ENTER, "sh"),
-            *(self.emulation.rule, str(self._largest_pid), str(self.status)),
+            *(str(self.directory), str(self._largest_pid), self.emulation.rule),
             *("prlimit", f"--nproc={self._threads}", f"--fsize={self.limits.disk}", "--core=0"),
             *("bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"),
             *("--uid", str(UID), "--gid", str(UID), "--hostname", "crossbuild"),
