@@ -90,7 +90,7 @@ _MIRROR = Option(
     names=("--mirror",),
     dest="mirror",
     metavar="URL",
-    help="Debian mirror for root file systems (default: the host's)",
+    help="Debian mirror (default: the host's own)",
 )
 _TARGET = Group(
     title="Target",
@@ -99,14 +99,14 @@ _TARGET = Group(
             names=("--target",),
             dest="target",
             metavar="PLATFORM",
-            help="manylinux2014_aarch64, manylinux_2_28_x86_64, musllinux_1_2_aarch64, …",
+            help="such as manylinux2014_aarch64, musllinux_1_2_x86_64",
         ),
         Option(
             names=("--python",),
             dest="python",
             metavar="X.Y",
             read=reading.python_version,
-            help="its CPython (default: the version that runs crossbuild)",
+            help="its CPython (default: the one that runs crossbuild)",
         ),
     ),
 )
@@ -119,7 +119,7 @@ _CHOICE = Group(
             dest="policy",
             metavar="POLICY",
             read=reading.policy,
-            help="wheel-first (default): versions that have a wheel; newest: as pip would choose",
+            help="wheel-first (default), or newest as pip chooses",
         ),
         Option(
             names=("--only-binary",),
@@ -140,7 +140,7 @@ _CHOICE = Group(
     ),
 )
 _INDEX = Group(
-    title="Indexes (also from uv's and pip's configuration)",
+    title="Indexes, besides those of uv's and pip's configuration",
     options=(
         Option(names=("--index-url",), dest="index_url", metavar="URL", help="the package index"),
         Option(
@@ -175,14 +175,14 @@ _BUILDING = Group(
             dest="timeout",
             metavar="TIME",
             read=reading.duration,
-            help="end a build after TIME, such as 90s, 15m (default: 2h)",
+            help="end a build after 90s, 15m, … (default: 2h)",
         ),
         Option(
             names=("--idle-timeout",),
             dest="idle_timeout",
             metavar="TIME",
             read=reading.duration,
-            help="end a build that is silent and idle for TIME (default: 5m)",
+            help="end a build silent and idle so long (default: 5m)",
         ),
         Option(
             names=("--memory",),
@@ -191,9 +191,7 @@ _BUILDING = Group(
             read=reading.amount,
             help="memory for one build (default: 8G)",
         ),
-        Option(
-            names=("--keep",), dest="keep", help="keep the build directory of a failed package"
-        ),
+        Option(names=("--keep",), dest="keep", help="keep the build directory of what fails"),
         _ENGINE,
         _MIRROR,
     ),
@@ -222,7 +220,7 @@ _GENERAL = Group(
         Option(
             names=("--json",),
             dest="json",
-            help="one JSON document on standard output, all else on standard error",
+            help="one JSON document on stdout, all else on stderr",
         ),
         Option(names=("-v", "--verbose"), dest="verbose", counts=True, help="show more"),
         Option(
@@ -309,7 +307,7 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "setup": Command(
         words="[--target PLATFORM]",
-        summary="install what is missing; with --target, prepare its root file systems too",
+        summary="install what is missing; --target prepares for that target",
         groups=(
             Group(
                 title="Setting up",

@@ -158,16 +158,16 @@ def run(
     return done
 
 
-def foreground(argv: Sequence[str]) -> int:
+def foreground(argv: Sequence[str], *, stdout: int | None = None) -> int:
     """Run a program on the user's own terminal (``sudo`` asks for a password there).
 
-    Nothing is captured. Returns its exit code, negative for a signal; raises HostError when it
-    is not there.
+    Nothing is captured; ``stdout`` is a file descriptor to use for its standard output.
+    Returns its exit code, negative for a signal; raises HostError when it is not there.
     """
     if _closing.is_set():
         raise CancelledError
     try:
-        return subprocess.run(argv, check=False).returncode
+        return subprocess.run(argv, check=False, stdout=stdout).returncode
     except FileNotFoundError as error:
         raise HostError(f"{argv[0]} is not installed on this host") from error
 

@@ -7,7 +7,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console, Group, RenderableType
@@ -69,14 +69,21 @@ def glyphs(console: Console) -> Glyphs:
 class Renderer(abc.ABC):
     """What both renderers do: fold events into a board, and show at most what was asked for.
 
-    ``verbosity`` below 0 shows warnings and errors only; above 0 also debug messages. Nothing
-    raises: a terminal that went away ends the showing, not the run.
+    ``verbosity`` -1 shows warnings and errors only, -2 errors only, 1 debug messages too.
+    ``redact`` takes passwords out of what is shown. Nothing raises: a terminal that went away
+    ends the showing, not the run.
     """
 
     def __init__(
-        self, console: Console, *, verbosity: int = 0, clock: Callable[[], float] = time.monotonic
+        self,
+        console: Console,
+        *,
+        verbosity: int = 0,
+        redact: Callable[[str], str] = str,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._console = console
+        self._redact = redact
         self._glyphs = glyphs(console)
         self._verbosity = verbosity
         self._clock = clock
@@ -110,12 +117,14 @@ class Renderer(abc.ABC):
         with contextlib.suppress(OSError, ValueError):
             for line in lines:
                 if self._wanted(line):
-                    self._print(line)
+                    self._print(replace(line, text=self._redact(line.text)))
 
     def _wanted(self, line: Line) -> bool:
         if line.mark is Mark.DEBUG:
             return self._verbosity > 0
-        return self._verbosity >= 0 or line.mark in {Mark.WARNING, Mark.FAILED}
+        if line.mark is Mark.WARNING:
+            return self._verbosity > -2
+        return self._verbosity >= 0 or line.mark is Mark.FAILED
 
     @abc.abstractmethod
     def _print(self, line: Line) -> None:
@@ -126,9 +135,14 @@ class Terminal(Renderer):
     """A live region at the bottom for what goes on, permanent lines above for what ended."""
 
     def __init__(
-        self, console: Console, *, verbosity: int = 0, clock: Callable[[], float] = time.monotonic
+        self,
+        console: Console,
+        *,
+        verbosity: int = 0,
+        redact: Callable[[str], str] = str,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(console, verbosity=verbosity, clock=clock)
+        super().__init__(console, verbosity=verbosity, redact=redact, clock=clock)
         self._live = Live(
             console=console,
             get_renderable=self._draw,
@@ -164,9 +178,14 @@ class Plain(Renderer):
     """
 
     def __init__(
-        self, console: Console, *, verbosity: int = 0, clock: Callable[[], float] = time.monotonic
+        self,
+        console: Console,
+        *,
+        verbosity: int = 0,
+        redact: Callable[[str], str] = str,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(console, verbosity=verbosity, clock=clock)
+        super().__init__(console, verbosity=verbosity, redact=redact, clock=clock)
         self._over = threading.Event()
         self._spoke = clock()
         self._watch = threading.Thread(target=self._heartbeat, name="heartbeat", daemon=True)

@@ -37,10 +37,8 @@ _EXPORTS = {"pyproject.toml", "uv.lock", "poetry.lock", "Pipfile", "Pipfile.lock
 _REFUSED = {
     "--editable": "an editable install cannot travel; build an sdist and name its path",
     "--pre": "name the pre-release instead: NAME>=2.0rc1",
-    "--trusted-host": "give the index's certificate with SSL_CERT_FILE instead",
     "--config-settings": "crossbuild passes no settings to build backends",
     "--global-option": "crossbuild passes no options to setup.py",
-    "--no-index": "give --find-links and PIP_NO_INDEX=1 in the environment instead",
 }
 
 
@@ -58,6 +56,8 @@ class Requested:
     index_url: str | None = None
     extra_index_urls: list[str] = field(default_factory=list)
     find_links: list[str] = field(default_factory=list)
+    no_index: bool = False
+    trusted_hosts: list[str] = field(default_factory=list)
     formats: list[tuple[str, str]] = field(default_factory=list)
     require_hashes: bool = False
 
@@ -171,6 +171,9 @@ class _Reader:
         if given.find_links:
             local = path.parent / given.find_links
             found.find_links.append(str(local) if local.exists() else given.find_links)
+        if given.trusted_host:
+            found.trusted_hosts.append(given.trusted_host)
+        found.no_index |= given.no_index
         for name in ("only_binary", "no_binary"):
             if value := getattr(given, name):
                 found.formats.append((name, value))
