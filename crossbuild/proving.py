@@ -40,7 +40,7 @@ def prove(
         target,
         engine=services.engine,
         root=services.engine.prepare(image.name, Role.TARGET),
-        pip=smoke.pip_tree(_pip(services), services.store),
+        pip=smoke.pip_tree(_pip(services), target, services.store),
         limits=Limits(),
         reporter=services.reporter,
     )

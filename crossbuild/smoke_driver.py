@@ -18,7 +18,7 @@ def attempt(module):
     code = "import importlib, sys; importlib.import_module(sys.argv[1])"
     try:
         done = subprocess.run(
-            [sys.executable, "-B", "-c", code, module],
+            [sys.executable, "-c", code, module],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
