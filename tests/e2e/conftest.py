@@ -1,0 +1,73 @@
+"""The command line in a process of its own, with one cache that all these tests share."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TARGET = "manylinux2014_aarch64"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run of the command left."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The JSON document on standard output."""
+        value: dict[str, Any] = json.loads(self.stdout)
+        return value
+
+    @property
+    def complaint(self) -> str:
+        """The one line that says what went wrong."""
+        lines = [line for line in self.stderr.splitlines() if "error:" in line]
+        assert len(lines) == 1, self.stderr
+        return lines[0]
+
+
+Crossbuild = Callable[..., Ran]
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for all: CROSSBUILD_TEST_CACHE keeps it between sessions."""
+    kept = os.environ.get("CROSSBUILD_TEST_CACHE")
+    return Path(kept) if kept else tmp_path_factory.mktemp("cache")
+
+
+def argv(words: Sequence[str], cache: Path) -> list[str]:
+    """The command as a list, run by this interpreter."""
+    return [sys.executable, "-m", "crossbuild", *words, "--cache-dir", str(cache)]
+
+
+@pytest.fixture
+def crossbuild(cache: Path, tmp_path: Path) -> Crossbuild:
+    """Run ``crossbuild`` to its end in an empty directory."""
+
+    def run(*words: str, env: Mapping[str, str] | None = None, cache_dir: Path = cache) -> Ran:
+        done = subprocess.run(
+            argv(words, cache_dir),
+            cwd=tmp_path,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "Traceback (most recent call last)" not in done.stderr, done.stderr
+        return Ran(code=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
+    return run
