@@ -91,6 +91,11 @@ def inspect(archive: Path, filename: str | None = None) -> Inspection:
     )
 
 
+def core_metadata(text: str) -> SourceMetadata | None:
+    """What METADATA says (PEP 566), or None where it is not of the standard's form."""
+    return _of(parse_email(text)[0])
+
+
 def _read(archive: Path, label: str) -> Mapping[str, Mapping[str, bytes]]:
     """The files that tell something: by top directory (empty: none), then by name."""
     found: dict[str, dict[str, bytes]] = defaultdict(dict)
@@ -177,8 +182,10 @@ def _from_pkg_info(info: RawMetadata) -> SourceMetadata | None:
             return None
     except InvalidVersion:
         return None
-    if dynamic & _NEEDED_FIELDS:
-        return None
+    return None if dynamic & _NEEDED_FIELDS else _of(info)
+
+
+def _of(info: RawMetadata) -> SourceMetadata | None:
     return _metadata(
         info.get("requires_dist", []), info.get("requires_python"), info.get("provides_extra", [])
     )

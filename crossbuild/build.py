@@ -1,0 +1,211 @@
+"""Build: one sdist becomes one wheel, up the ladder of compilers (DESIGN section 4).
+
+The native compilers first; where they fail, the image's own under emulation; then an error with
+the first line that tells why. What no compiler would change (a limit, a missing module, a
+backend that says no) is not tried twice; a crash of the emulator is, once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from crossbuild import canonical, sources, wheel
+from crossbuild.backend import Workshop
+from crossbuild.calling import CrashError, HookError, Job
+from crossbuild.disk import guarded, hash_of, remove_tree
+from crossbuild.errors import BuildError, IntegrityError
+from crossbuild.model import BuildStep, File, RawWheel, Rung
+from crossbuild.report import Building, Level, Message
+from crossbuild.wheel import WheelContents
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Clock:
+    """Seconds per phase, several attempts at one phase added up."""
+
+    phases: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def measured(self, phase: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            passed = time.monotonic() - began
+            self.phases[phase] = round(self.phases.get(phase, 0.0) + passed, 3)
+
+
+def key(step: BuildStep, environment: Sequence[Path], workshop: Workshop) -> str:
+    """A name for all that decides what a build makes, in hexadecimal.
+
+    ``environment`` are the wheels of the build environment. Raises IntegrityError for a source
+    without a hash.
+    """
+    system = step.system
+    inputs = {
+        "source": _source_hash(step.source),
+        "workshop": workshop.inputs,
+        "backend": [system.backend, *system.backend_path],
+        "environment": sorted((path.name, hash_of(path)) for path in environment),
+        "recipe": None,
+    }
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+def build(
+    step: BuildStep,
+    source: Path,
+    environment: Sequence[Path],
+    *,
+    workshop: Workshop,
+    output: Path,
+    log: Path,
+    keep: Path | None = None,
+) -> RawWheel:
+    """Build the step's wheel from its sdist ``source`` into the directory ``output``.
+
+    ``environment`` are the wheels to build with. ``log`` is written anew. ``keep``: a directory
+    that gets what a failed build left, in ``NAME-VERSION-INTERPRETER/RUNG``. The same inputs
+    give the same bytes. Raises BuildError, LimitError, IntegrityError, HostError, StorageError.
+    """
+    clock = _Clock()
+    _start(log)
+    workshop.reporter.emit(Building(package=step.pin.label, phase="environment"))
+    with clock.measured("environment"):
+        tree = workshop.environment(environment)
+    with ExitStack() as stack:
+        with clock.measured("unpack"):
+            top = stack.enter_context(workshop.unpacked(source, step.pin.name))
+        job = Job(
+            label=step.pin.label,
+            source=top,
+            system=step.system,
+            environment=tree,
+            epoch=sources.epoch(top),
+            log=log,
+            keep=keep and keep / _directory(step, workshop),
+        )
+        try:
+            made = _climb(job, workshop, output, clock)
+        except BuildError as error:
+            if job.keep:
+                error.remedy += f" What the build left is in {job.keep}."
+            raise
+    _check_identity(made.contents, step)
+    return RawWheel(path=made.contents.path, rung=made.rung, phases=clock.phases, log=log)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Made:
+    """A wheel in its canonical form, read, and the rung that made it."""
+
+    contents: WheelContents
+    rung: Rung
+
+    @property
+    def lost_code(self) -> bool:
+        """A wheel for one platform without code: an optional extension failed to compile."""
+        return not self.contents.pure and not self.contents.elves
+
+
+def _climb(job: Job, workshop: Workshop, output: Path, clock: _Clock) -> _Made:
+    """Try rung after rung; the wheel of the first that makes a whole one."""
+    failures: list[HookError] = []
+    spare: _Made | None = None
+    for rung in workshop.rungs:
+        try:
+            with clock.measured(rung.value):
+                made = _attempt(job, rung, workshop, output)
+        except HookError as error:
+            failures.append(error)
+            if error.final:
+                break
+            why = error.why
+        else:
+            spare = made
+            why = "they made a wheel for one platform that holds no code"
+            if not made.lost_code:
+                return _kept_nothing(job, made)
+        if rung is not workshop.rungs[-1]:
+            _tell(workshop, f"{job.label}: trying the image's own compilers, under emulation, "
+                  f"for the native ones failed: {why}")  # fmt: skip
+    if spare:
+        return _kept_nothing(job, spare)
+    raise _combined(failures)
+
+
+def _attempt(job: Job, rung: Rung, workshop: Workshop, output: Path) -> _Made:
+    """Build once, or twice where the emulator crashed."""
+    raw = output / f"raw-{rung.name.lower()}"
+    with job.log.open("a", encoding="utf-8") as log:
+        log.write(f"crossbuild: {job.label} with the {rung.value}\n")
+    try:
+        built = workshop.build(job, rung, raw)
+    except CrashError as error:
+        _tell(workshop, f"{job.label}: building again, for QEMU crashed: {error.why}")
+        built = workshop.build(job, rung, raw)
+    whole = output / built.name
+    canonical.rewrite(built, whole, job.epoch)
+    with guarded(raw):
+        built.unlink()
+        raw.rmdir()
+    return _Made(contents=wheel.read(whole), rung=rung)
+
+
+def _combined(failures: list[HookError]) -> BuildError:
+    """The last failure, and what the first one was about where that is something else."""
+    last = failures[-1]
+    if len(failures) == 1 or failures[0].why == last.why:
+        return last
+    message = f"{last} (with the native compilers: {failures[0].why})"
+    both = BuildError(message, remedy=last.remedy, tail=last.tail)
+    both.log = last.log
+    return both
+
+
+def _kept_nothing(job: Job, made: _Made) -> _Made:
+    """Forget what a failed rung left: the package did not fail."""
+    if job.keep:
+        with guarded(job.keep):
+            remove_tree(job.keep)
+    return made
+
+
+def _check_identity(contents: WheelContents, step: BuildStep) -> None:
+    if (contents.name, contents.version) != (step.pin.name, step.pin.version):
+        raise BuildError(
+            f"building {step.pin.label} made {contents.name} {contents.version}: "
+            "the sdist is not what the index says"
+        )
+
+
+def _directory(step: BuildStep, workshop: Workshop) -> str:
+    return f"{step.pin.name}-{step.pin.version}-{workshop.target.interpreter}"
+
+
+def _start(log: Path) -> None:
+    with guarded(log.parent):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_bytes(b"")
+
+
+def _tell(workshop: Workshop, text: str) -> None:
+    workshop.reporter.emit(Message(text=text, level=Level.WARNING))
+
+
+def _source_hash(source: File) -> str:
+    """The hash the index promised; a local file's own where nobody promised one."""
+    if source.sha256:
+        return source.sha256
+    url = urlsplit(source.url)
+    if url.scheme != "file":
+        raise IntegrityError(f"nobody gives a SHA-256 for {source.filename}")
+    return hash_of(Path(url2pathname(url.path)))

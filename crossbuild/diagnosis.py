@@ -1,0 +1,77 @@
+"""What went wrong in a build, in one line, out of thousands that were printed.
+
+Configuration checks print errors that mean nothing, and what ends a build is often only
+``command 'gcc' failed``: the line that tells is the first one a compiler, linker or build tool
+complained with.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+_NOISE = re.compile(
+    r"conftest|_configtest|CMakeScratch|CMakeTmp|TryCompile|meson-private|config\.log|warning:"
+)
+"""Lines of checks that are expected to fail, and of compilers that only warn."""
+
+_STRONGEST_FIRST = (
+    re.compile(r"^[^\s:][^:]*:\d+:(\d+:)? (fatal )?error: "),
+    re.compile(
+        r"undefined (reference|symbol)|cannot find -l|unable to find .*library|\bld\S*: error: "
+    ),
+    re.compile(r"^CMake Error|meson\.build:\d+:\d+: ERROR|^ERROR: |^make.*\*\*\* "),
+    re.compile(r"^(\S+: )?(fatal )?error: (?!command|subprocess)|^\S*(Error|Exception): "),
+)
+
+_MESSENGERS = frozenset(
+    {
+        *("SystemExit", "CalledProcessError", "CompileError", "LinkError", "ExecError"),
+        *("DistutilsExecError", "PlatformError", "DistutilsPlatformError", "BuildFailed"),
+        *("FailedLiveProcessError", "CMakeFailed", "RuntimeError", "Exception"),
+    }
+)
+"""Exceptions that only pass on that some program failed."""
+
+_KEPT = 200
+_LONGEST = 300
+
+
+class Witness:
+    """Listens to a build's lines and keeps those that may tell what went wrong."""
+
+    def __init__(self) -> None:
+        self._lines: list[list[str]] = [[] for _ in _STRONGEST_FIRST]
+
+    def hear(self, line: str) -> None:
+        """Take one line."""
+        if _NOISE.search(line):
+            return
+        for pattern, kept in zip(_STRONGEST_FIRST, self._lines, strict=True):
+            if pattern.search(line):
+                if len(kept) < _KEPT:
+                    kept.append(line.strip()[:_LONGEST])
+                return
+
+    @property
+    def first(self) -> str | None:
+        """The first line of the strongest kind, or None."""
+        return next((kept[0] for kept in self._lines if kept), None)
+
+
+def reason(error: Mapping[str, object] | None, witness: Witness, output: str) -> str:
+    """The one line that tells: ``error`` is the hook runner's, ``output`` the build's end."""
+    last = next((line.strip() for line in reversed(output.splitlines()) if line.strip()), "")
+    if error is None:
+        return witness.first or last[:_LONGEST] or "it printed nothing"
+    said = " ".join(str(error["message"]).split())[:_LONGEST]
+    name = str(error["type"])
+    if name in _MESSENGERS:
+        return witness.first or said or last[:_LONGEST] or name
+    return f"{name}: {said}" if said else name
+
+
+def tail(output: str, lines: int = 15) -> tuple[str, ...]:
+    """The last lines that were printed, empty ones left out."""
+    printed: Sequence[str] = [line.rstrip()[:_LONGEST] for line in output.splitlines()]
+    return tuple([line for line in printed if line][-lines:])
