@@ -36,7 +36,16 @@ _CONNECT_TIMEOUT = 10.0
 _FIRST_PAUSE = 0.5
 _LOOK = 0.1
 _CONTENT_RANGE = re.compile(r"bytes (?:(?P<start>\d+)-\d+|\*)/(?P<total>\d+)")
+_NO_PARTS = frozenset({200, 404, 405, 410, 416, 501})
 _RAW = {"Accept-Encoding": "identity"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """Some bytes of a file, the first of them at ``start``."""
+
+    start: int
+    content: bytes
 
 
 class Http:
@@ -72,6 +81,26 @@ class Http:
                     return None
                 check(response, with_login=self._has_login(url))
                 return response
+
+        return self._persistently(attempt)
+
+    def part(self, url: str, span: str) -> Part | None:
+        """Some bytes of a file: ``0-99`` the first hundred, ``-100`` the last (RFC 9110, 14.1).
+
+        None where the server does not give parts. Raises NetworkError.
+        """
+
+        def attempt() -> Part | None:
+            headers = {**_RAW, "Range": f"bytes={span}"}
+            with self._asked("GET", url, headers, stream=True) as response:
+                match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+                if response.status_code in _NO_PARTS:
+                    return None
+                check(response, with_login=self._has_login(url))
+                if match is None or match["start"] is None:
+                    return None
+                content = response.raw.read(decode_content=False)
+                return Part(start=int(match["start"]), content=content)
 
         return self._persistently(attempt)
 

@@ -36,13 +36,15 @@ _JSON = "application/vnd.pypi.simple.v1+json"
 class Faults:
     """What the server does wrong or does not offer. Change it at any time.
 
-    ``fail`` answers so many requests of each path with ``status`` first (-1: all of them).
-    ``cut_after`` ends each of the first ``cuts`` file downloads after so many bytes of its
-    body. ``slow`` sleeps so many seconds before each 16 KiB of a body. ``credentials`` are the
-    user and the password that every request must show.
+    ``fail`` answers so many requests of each path with ``status`` first (-1: all of them);
+    ``fail_after`` answers every request so after that many. ``cut_after`` ends each of the
+    first ``cuts`` file downloads after so many bytes of its body. ``slow`` sleeps so many
+    seconds before each 16 KiB of a body. ``credentials`` are the user and the password that
+    every request must show.
     """
 
     fail: int = 0
+    fail_after: int | None = None
     status: int = 503
     cut_after: int | None = None
     cuts: int = 1
@@ -129,12 +131,14 @@ class MiniIndex:
         requires_python: str | None = None,
         yanked: str | None = None,
         core_metadata: bool = False,
+        project: str | None = None,
     ) -> Path:
         """Offer a wheel or sdist; ``sha256`` where the index is to promise a wrong one.
 
-        ``core_metadata`` also offers the wheel's METADATA (PEP 658).
+        ``core_metadata`` also offers the wheel's METADATA (PEP 658). ``project`` is on whose
+        page the file is, where its name does not tell.
         """
-        name = re.split(r"-(?=\d)", path.name, maxsplit=1)[0]
+        name = project or re.split(r"-(?=\d)", path.name, maxsplit=1)[0]
         self.offers[path.name] = Offer(
             path=path,
             project=canonicalize_name(name),
@@ -151,6 +155,8 @@ class MiniIndex:
 
     def fails(self, path: str) -> bool:
         """Whether this request must fail; counts it."""
+        if self.faults.fail_after is not None and len(self.requests) > self.faults.fail_after:
+            return True
         if self.faults.fail != -1 and self._failed[path] >= self.faults.fail:
             return False
         self._failed[path] += 1
@@ -196,6 +202,8 @@ class _Handler(BaseHTTPRequestHandler):
         area, _, rest = self.path.strip("/").partition("/")
         if area == "simple" and (offers := self._offers(rest.strip("/"))):
             self._project(rest.strip("/"), offers)
+        elif area == "plain":
+            self._send(200, b"no index", "text/plain")
         elif area == "links":
             self._page(list(self.index.offers.values()))
         elif area == "files" and rest.removesuffix(".metadata") in self.index.offers:
@@ -270,17 +278,18 @@ class _Handler(BaseHTTPRequestHandler):
             return
         content = offer.path.read_bytes()
         ranges = self.index.faults.ranges
-        found = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
+        found = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range") or "")
         if not (found and ranges):
             accepted = {"Accept-Ranges": "bytes"} if ranges else {}
             self._send(200, content, "application/octet-stream", accepted, file=True)
-        elif (start := int(found[1])) >= len(content):
+            return
+        first = int(found[1]) if found[1] else max(0, len(content) - int(found[2]))
+        end = min(int(found[2]) + 1 if found[1] and found[2] else len(content), len(content))
+        if first >= len(content):
             self._send(416, b"", "text/plain", {"Content-Range": f"bytes */{len(content)}"})
         else:
-            body = content[start : int(found[2]) + 1 if found[2] else None]
-            end = start + len(body) - 1
-            said = {"Content-Range": f"bytes {start}-{end}/{len(content)}"}
-            self._send(206, body, "application/octet-stream", said, file=True)
+            said = {"Content-Range": f"bytes {first}-{end - 1}/{len(content)}"}
+            self._send(206, content[first:end], "application/octet-stream", said, file=True)
 
     def _send(
         self,
