@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import netrc
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,6 +108,8 @@ def default_index() -> str:
         "--emit-index-url",
         "--no-config",
         "--offline",
+        "--python",
+        sys.executable,
     )
     shown = process.run((*argv, "--no-cache", "--no-python-downloads"), env={}, input="")
     for line in shown.stdout.splitlines():
