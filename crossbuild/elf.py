@@ -23,6 +23,8 @@ from elftools.elf.elffile import ELFFile
 from crossbuild.errors import IntegrityError
 
 MAGIC = b"\x7fELF"
+_MOST_VERSIONS = 1 << 15
+"""A symbol's version is numbered in 15 bits, so no honest file has more."""
 _DAMAGED = (
     *(ELFError, ConstructError, struct.error),
     *(AssertionError, AttributeError, LookupError, OverflowError, TypeError, ValueError),
@@ -134,11 +136,18 @@ def _dynamic(elf: ELFFile) -> DynamicSegment | None:
 
 def _needs(elf: ELFFile, segment: DynamicSegment | None) -> Iterator[_Need]:
     """The entries of DT_VERNEED."""
+    for count, need in enumerate(_all_needs(elf, segment)):
+        if count > _MOST_VERSIONS:
+            raise ELFError("its table of symbol versions has no end")
+        yield need
+
+
+def _all_needs(elf: ELFFile, segment: DynamicSegment | None) -> Iterator[_Need]:
     offset = segment.get_table_offset("DT_VERNEED")[1] if segment else None
     names = segment.get_table_offset("DT_STRTAB")[1] if segment else None
     if offset is None or names is None:
         return
-    while True:
+    for _ in range(_MOST_VERSIONS):
         file = struct_parse(elf.structs.Elf_Verneed, elf.stream, stream_pos=offset)
         library = _text(elf, names + file["vn_file"])
         entry = offset + file["vn_aux"]
