@@ -30,6 +30,8 @@ class Login:
 
 def split(url: str) -> tuple[str, Login | None]:
     """The address without its ``user:password@``, and those."""
+    if "@" not in url:
+        return url, None
     parts = urlsplit(url)
     userinfo, at, host = parts.netloc.rpartition("@")
     if not at:

@@ -149,8 +149,8 @@ class Index:
         """What one index has of a project; None when it does not know it."""
         if urlsplit(url).scheme == "file":
             saved = local_path(url) / name / "index.html"
-            logins = self._http.logins
-            return pages.of_saved_page(saved, name, logins) if saved.is_file() else None
+            found = pages.links(saved.read_bytes(), saved.as_uri()) if saved.is_file() else None
+            return None if found is None else pages.of_links(found, name, self._http.logins)
         response = self._http.get(f"{url}/{name}/", accept=_ACCEPT)
         return None if response is None else pages.of_index(response, name, self._http.logins)
 

@@ -20,11 +20,11 @@ from pypi_simple import (
     DistributionPackage,
     Link,
     ProjectPage,
-    RepositoryPage,
     UnparsableFilenameError,
     UnsupportedContentTypeError,
     UnsupportedRepoVersionError,
     parse_filename,
+    parse_links_stream,
 )
 
 from crossbuild.credentials import Logins
@@ -34,6 +34,7 @@ from crossbuild.model import File, Kind
 
 Offer = tuple[Version, File]
 
+_HTML = frozenset({"text/html", "application/vnd.pypi.simple.v1+html"})
 _KINDS = {"wheel": Kind.WHEEL, "sdist": Kind.SDIST}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -44,25 +45,28 @@ def of_index(response: requests.Response, name: NormalizedName, logins: Logins) 
     Raises NetworkError when it is no such page.
     """
     try:
-        page = ProjectPage.from_response(response, name)
+        packages = _packages(response, name)
     except (UnsupportedContentTypeError, UnsupportedRepoVersionError, ValueError) as error:
         host = urlsplit(response.url).netloc
         raise NetworkError(
             f"what {host} has under {response.url} is not a page of a package index",
             remedy="An index's URL ends in /simple as a rule; check the index settings.",
         ) from error
-    return list(_offers(page.packages, name, logins))
+    return list(_offers(packages, name, logins))
 
 
-def of_saved_page(path: Path, name: NormalizedName, logins: Logins) -> list[Offer]:
-    """The files on a page of a project that is kept as HTML on this host."""
-    page = ProjectPage.from_html(name, path.read_bytes(), path.as_uri())
-    return list(_offers(page.packages, name, logins))
+def _packages(response: requests.Response, name: NormalizedName) -> list[DistributionPackage]:
+    content_type = response.headers.get("Content-Type", "text/html").partition(";")[0]
+    if content_type.strip().lower() in _HTML:
+        # The largest HTML pages hold five thousand links: the stream parser takes half the time.
+        found = parse_links_stream([response.content], response.url, "utf-8")
+        return [DistributionPackage.from_link(link, name) for link in found]
+    return ProjectPage.from_response(response, name).packages
 
 
 def links(content: bytes, url: str) -> list[Link]:
     """Every link of an HTML page, under the file name that its address ends in."""
-    found = RepositoryPage.from_html(content, url).links
+    found = parse_links_stream([content], url, "utf-8")
     return [Link(text=filename(link.url), url=link.url, attrs=link.attrs) for link in found]
 
 

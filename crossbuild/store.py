@@ -80,7 +80,9 @@ class Store:
         with guarded(self._root):
             for part in (*_ENTRIES, "locks"):
                 (self._root / part).mkdir(parents=True, exist_ok=True)
-            (self._root / "CACHEDIR.TAG").write_text(_CACHEDIR_TAG, encoding="ascii")
+            tag = self._root / "CACHEDIR.TAG"
+            if not tag.exists():
+                tag.write_text(_CACHEDIR_TAG, encoding="ascii")
             self._presence = os.open(self._root / "in-use", os.O_RDWR | os.O_CREAT, 0o666)
             weakref.finalize(self, os.close, self._presence)
             fcntl.flock(self._presence, fcntl.LOCK_SH)
@@ -178,7 +180,7 @@ class Store:
         ``what`` (default: the key) names what is waited for, in the event. ``on_wait`` is
         called several times a second while waiting and may raise to give up.
         """
-        event = Waiting(what=f"{what or key}, which another run is making")
+        event = Waiting(what=f"{what or key}, which another run is at work on")
         told: list[Waiting] = []
 
         def waiting(seconds: float) -> None:

@@ -257,7 +257,7 @@ def test_a_lock_waits_for_another_process_and_says_so(
         assert time.monotonic() - began > 0.2
     timer.join()
     start, end = recorder.events
-    assert start == Waiting(what="a.whl, which another run is making")
+    assert start == Waiting(what="a.whl, which another run is at work on")
     assert isinstance(end, Waiting)
     assert end.what == start.what
     assert end.done
