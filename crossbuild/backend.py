@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
@@ -28,28 +28,16 @@ from crossbuild.model import Inspection, Rung
 from crossbuild.report import Building, Reporter, Silent, Waiting
 from crossbuild.store import Store
 from crossbuild.target import Target
+from crossbuild.toolchain.zig import Toolchain
 from crossbuild.uv import Uv
 
 _SCHEMA = 1
 """Raise it when the same inputs would be built or inspected differently."""
 
+_NO_DEBUG = {"CFLAGS": "-g0", "CXXFLAGS": "-g0"}
+"""Debian's Python compiles extensions with -g, which no published wheel has."""
+
 _DEFAULT = Limits()
-
-
-class Toolchain(Protocol):
-    """Native compilers for a session: ``env`` has their PATH entries under ``PATH``."""
-
-    @property
-    def key(self) -> str:
-        """What the compilers are: goes into the key of everything they build."""
-
-    @property
-    def trees(self) -> Mapping[str, Tree]:
-        """What to mount, by absolute path."""
-
-    @property
-    def env(self) -> Mapping[str, str]:
-        """What to set."""
 
 
 class Workshop:
@@ -188,7 +176,7 @@ class Workshop:
 
     def _variables(self, job: Job, rung: Rung) -> dict[str, str]:
         """What a build sees, besides the engine's own few: nothing here differs between runs."""
-        tools = self._toolchain.env if self._toolchain and rung is Rung.NATIVE else {}
+        tools = self._toolchain if rung is Rung.NATIVE else None
         own = [f"{PREFIX}/bin", self._interpreter.directory, "/usr/local/bin", "/usr/bin", "/bin"]
         return {
             "LC_ALL": "C.UTF-8",
@@ -201,8 +189,8 @@ class Workshop:
             "MAKEFLAGS": f"-j{self._jobs}",
             "CMAKE_BUILD_PARALLEL_LEVEL": str(self._jobs),
             "NPY_NUM_BUILD_JOBS": str(self._jobs),
-            **tools,
-            "PATH": ":".join([*filter(None, [tools.get("PATH")]), *own]),
+            **(tools.environment if tools else _NO_DEBUG),
+            "PATH": ":".join([tools.path_prefix, *own] if tools else own),
         }
 
 

@@ -75,10 +75,11 @@ def _packages(directory: Path, interpreter: Interpreter) -> Path:
 def _lay_out(directory: Path, packages: Path, wheels: Sequence[Path]) -> None:
     """Move what ``uv pip install --target`` leaves among the packages to where it belongs."""
     programs = directory / "bin"
-    programs.mkdir()
-    for program in sorted((packages / "bin").glob("*")):
-        moved = program.rename(programs / program.name)
-        _point(moved)
+    if (packages / "bin").is_dir():
+        (packages / "bin").rename(programs)
+    programs.mkdir(exist_ok=True)
+    for program in programs.iterdir():
+        _point(program)
     for wheel in wheels:
         for data in _data_files(wheel):
             destination = directory / data

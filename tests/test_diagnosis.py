@@ -1,0 +1,77 @@
+"""The line that tells what went wrong, out of what builds print."""
+
+from __future__ import annotations
+
+import pytest
+
+from crossbuild.diagnosis import Witness, reason, tail
+
+EXIT = {"kind": "hook", "type": "SystemExit", "message": "error: command 'gcc' failed"}
+CALLED = {"kind": "hook", "type": "CalledProcessError", "message": "Command '['meson']' failed"}
+HEADER = "a.c:3:10: fatal error: foo.h: No such file or directory"
+
+CASES = {
+    "a compiler's first error": (
+        EXIT,
+        ["gcc -c a.c", HEADER, "b.c:1:1: error: later", "error: command 'gcc' failed"],
+        HEADER,
+    ),
+    "not a configuration check's": (
+        EXIT,
+        ["/tmp/x/conftest.c:1:10: fatal error: nope.h", "_configtest.c:5: error: no", HEADER],
+        HEADER,
+    ),
+    "a linker's": (
+        EXIT,
+        ["ld.lld: error: unable to find library -lpq", "clang: error: linker command failed"],
+        "ld.lld: error: unable to find library -lpq",
+    ),
+    "meson's": (
+        CALLED,
+        ["The Meson build system", "../meson.build:12:0: ERROR: Dependency 'x' not found"],
+        "../meson.build:12:0: ERROR: Dependency 'x' not found",
+    ),
+    "CMake's": (
+        CALLED,
+        ["-- Check", "CMake Error at CMakeLists.txt:3 (find_package):", "  By not providing"],
+        "CMake Error at CMakeLists.txt:3 (find_package):",
+    ),
+    "an exception of its own": (
+        {"kind": "hook", "type": "ModuleNotFoundError", "message": "No module named 'numpy'"},
+        ["x.c:1:1: error: y"],
+        "ModuleNotFoundError: No module named 'numpy'",
+    ),
+    "what setup.py exits with": (
+        {"kind": "hook", "type": "SystemExit", "message": "Please set FOO_HOME"},
+        ["looking for foo"],
+        "Please set FOO_HOME",
+    ),
+    "the last line, where there is no answer": (None, ["working", "giving up", ""], "giving up"),
+    "nothing at all": (None, [], "it printed nothing"),
+    "an exception without words": (
+        {"kind": "hook", "type": "AssertionError", "message": ""},
+        [],
+        "AssertionError",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_reason(case: str) -> None:
+    error, output, said = CASES[case]
+    witness = Witness()
+    for line in output:
+        witness.hear(line)
+    assert reason(error, witness, "\n".join(output)) == said
+
+
+def test_the_first_error_is_known_when_its_line_is_long_gone() -> None:
+    witness = Witness()
+    witness.hear("a.c:1:1: error: the cause")
+    for number in range(10_000):
+        witness.hear(f"b.c:{number}:1: error: an effect")
+    assert reason(EXIT, witness, "the end\n") == "a.c:1:1: error: the cause"
+
+
+def test_tail_is_the_last_lines_that_say_something() -> None:
+    assert tail("\n".join(["x"] * 5 + ["one  ", "", "two", ""]), lines=2) == ("one", "two")
