@@ -53,7 +53,8 @@ class Check:
 class Question:
     """What the doctor is asked: ``target`` None means builds for aarch64 in general.
 
-    ``index`` asks the package index for an answer and raises NetworkError; None: do not ask.
+    ``index`` asks the package index for an answer and raises CrossbuildError where it cannot;
+    None: do not ask.
     """
 
     arch: Arch
@@ -281,9 +282,11 @@ def _space(directory: Path, free: int) -> Check:
 
 
 def _index(ask: Callable[[], str]) -> Check:
+    """A silent index is a warning: what the cache and find-links hold may be enough."""
+    name = "package index"
     try:
-        return _ok("package index", ask())
+        return _ok(name, ask())
     except NetworkError as error:
-        return Check(
-            name="package index", state=State.WARNING, found=str(error), remedy=error.remedy
-        )
+        return Check(name=name, state=State.WARNING, found=str(error), remedy=error.remedy)
+    except CrossbuildError as error:
+        return Check(name=name, state=State.MISSING, found=str(error), remedy=error.remedy)

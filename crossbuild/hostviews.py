@@ -73,8 +73,10 @@ def _advice(check: Check) -> str:
     return f"{check.name}: {check.found}. {check.remedy}".strip()
 
 
-def usage(page: Page, root: Path, parts: Sequence[Usage]) -> None:
-    """Show how much the cache holds of what."""
+def usage(page: Page, root: Path, parts: Sequence[Usage], removed: int | None) -> None:
+    """Show how much the cache holds of what; ``removed`` are bytes, None where none were to be."""
+    if removed is not None:
+        page.write(Text(f"Removed {wording.size(removed)}."), Text())
     total = sum(part.bytes for part in parts)
     head = Text.assemble((str(root), "bold cyan"), f"  {wording.size(total)}")
     table = Table.grid(padding=(0, 2, 0, 0))

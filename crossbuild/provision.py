@@ -169,13 +169,18 @@ def elevation(*, root: bool) -> tuple[str, ...]:
     """What makes a command root's: nothing for root, else sudo or doas. HostError: neither."""
     if root:
         return ()
-    for program in ("sudo", "doas"):
-        if process.which(program):
-            return (program,)
-    raise HostError(
-        "installing packages needs root, and there is neither sudo nor doas",
-        remedy="Run `crossbuild setup` as root; --dry-run shows the commands.",
-    )
+    program = elevator()
+    if program is None:
+        raise HostError(
+            "installing packages needs root, and there is neither sudo nor doas",
+            remedy="Run `crossbuild setup` as root; --dry-run shows the commands.",
+        )
+    return (program,)
+
+
+def elevator() -> str | None:
+    """The program that makes a user root, if there is one."""
+    return next((program for program in ("sudo", "doas") if process.which(program)), None)
 
 
 def provision(

@@ -33,9 +33,7 @@ def asked(options: Options, around: Surroundings) -> Requested:
     Raises UsageError for what cannot be understood.
     """
     files = requirement_file.read(
-        [around.directory / path for path in options.files],
-        [around.directory / path for path in options.constraints],
-        around.environment,
+        list(options.files), list(options.constraints), around.environment
     )
     words = options.words[1:] if options.command == "verify" else options.words
     named = [requirements.parse(word, around.directory) for word in words]

@@ -46,11 +46,12 @@ class Answer:
 
 
 class Screen:
-    """The two streams of a command. ``redact`` takes passwords out of everything shown."""
+    """The streams of a command. ``redact`` takes passwords out of everything shown."""
 
-    def __init__(self, out: TextIO, err: TextIO, *, json: bool) -> None:
+    def __init__(self, source: TextIO, out: TextIO, err: TextIO, *, json: bool) -> None:
         self.json = json
         self.redact: Callable[[str], str] = str
+        self._in = source
         self._out = _tolerant(out)
         self._err = _tolerant(err)
         self._answered = False
@@ -62,6 +63,27 @@ class Screen:
     def page(self, *, verbose: bool = False) -> Page:
         """A page on standard output, or on standard error where that is for JSON."""
         return Page(console=_console(self._err if self.json else self._out), verbose=verbose)
+
+    def aside(self) -> Page:
+        """A page on standard error, for what comes before the answer."""
+        return Page(console=self.console())
+
+    @property
+    def aside_descriptor(self) -> int:
+        """Standard error, for programs that write to it themselves."""
+        self._err.flush()
+        return self._err.fileno()
+
+    @property
+    def attended(self) -> bool:
+        """Whether there is someone who can answer a question."""
+        return self._in.isatty()
+
+    def confirmed(self, question: str) -> bool:
+        """Ask for a yes; everything else is a no."""
+        self._err.write(f"\n{question} [y/N] ")
+        self._err.flush()
+        return self._in.readline().strip().lower() in {"y", "yes"}
 
     def renderer(self, verbosity: int) -> Renderer:
         """What shows a run while it goes on: live on a terminal that can move its cursor."""

@@ -2,9 +2,12 @@
 
 setpriv  (crossbuild.process: dies with crossbuild)
  └ unshare  a user namespace where we are root, mounts, processes; its child dies with it
-    └ sh  registers QEMU, sets limits that bind everything below, becomes
-       └ bwrap  the process 1 of that namespace: when it dies, the kernel kills the rest
-          └ the command, as uid 1000 without privileges, network or the host's files
+    └ sh  process 1 there: when it dies, the kernel kills the rest. Registers QEMU
+       └ bwrap  lays out the files, gives up every privilege
+          └ the command, as uid 1000, without network or the host's files
+
+Everything below ``sh`` is nicer than it: so it gets to die at once, however many processes
+compete for the processor.
 """
 
 from __future__ import annotations
@@ -47,7 +50,8 @@ umask 022
   echo 800 >/proc/self/oom_score_adj
 } 2>/dev/null || :
 shift 3
-exec "$@"
+nice -n 10 "$@"
+exit $?
 """
 
 

@@ -82,13 +82,15 @@ class RootfsSession:
         """What the command returned, as bubblewrap wrote it down.
 
         Raises HostError when the command was not started: bubblewrap's own failures have
-        ordinary exit codes.
+        ordinary exit codes. When the kernel killed bubblewrap nothing is written.
         """
         with contextlib.suppress(FileNotFoundError):
             for line in self._box.status.read_text(encoding="utf-8").splitlines():
                 code = json.loads(line).get("exit-code")
                 if isinstance(code, int):
                     return code
+        if outcome.returncode > 128:
+            return outcome.returncode
         reason = (outcome.output.strip().splitlines() or ["no reason was given"])[-1]
         raise HostError(f"the sandbox could not start the command: {reason}")
 

@@ -101,7 +101,7 @@ class _Gauge:
         limits = self._limits
         if now - self._began > limits.wall:
             return Stop.WALL
-        usage = measure(self._pid)
+        usage = measure(self._pid, limits.processes)
         if usage is None:
             return None
         if usage.processes > limits.processes:

@@ -1,0 +1,9 @@
+"""``python -m crossbuild``."""
+
+from __future__ import annotations
+
+import sys
+
+from crossbuild.cli import main
+
+sys.exit(main())

@@ -1,0 +1,99 @@
+"""Why there is no solution, from the index and not from the wording of uv's explanation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from packaging.requirements import Requirement
+from packaging.utils import NormalizedName, canonicalize_name
+
+from crossbuild.candidates import Release
+from crossbuild.errors import ResolutionError
+from crossbuild.model import Kind, Refusal, Verdict
+from crossbuild.solving import Goal, Stuck
+from crossbuild.supply import Releases, Supply
+
+_SHOWN = 8
+"""How many versions or reasons a message names before it counts the rest."""
+_REMEDIES = {
+    Refusal.POLICY: "Let it be built or downloaded: change --only-binary or --no-binary for it.",
+    Refusal.PYTHON: "Choose a --python that it supports, or another version of it.",
+    Refusal.NO_HASH: "Use an index that gives hashes, or download the file and name its path.",
+}
+
+
+def explain(goal: Goal, stuck: Stuck, supply: Supply) -> ResolutionError:
+    """Name the requirement that cannot be met, or give uv's derivation where it takes several."""
+    for requirement in goal.requirements:
+        name = canonicalize_name(requirement.name)
+        releases = supply.releases(name, goal.formats)
+        error = supply.unknown(name) or _unmet(requirement, releases, supply)
+        if error is not None:
+            return error
+    reasons = [_nothing(name, supply.releases(name, goal.formats)) for name in sorted(stuck.seen)]
+    text = ". ".join([stuck.explanation.rstrip("."), *filter(None, reasons)])
+    return ResolutionError(
+        f"no versions go together for {supply.target}: {text}",
+        remedy="Loosen one of these requirements, or take another --python or --target.",
+    )
+
+
+def _unmet(requirement: Requirement, releases: Releases, supply: Supply) -> ResolutionError | None:
+    """Why one requirement alone cannot be met, None if it can."""
+    if not releases:
+        return ResolutionError(f"the index lists {requirement.name} without any file")
+    matching = [
+        release
+        for version, release in releases.items()
+        if requirement.specifier.contains(version, prereleases=True)
+    ]
+    if not matching:
+        return ResolutionError(
+            f"no version of {requirement.name} is {requirement.specifier}",
+            remedy=f"These exist: {_listed(map(str, releases))}.",
+        )
+    if any(release.wheel or release.sdist for release in matching):
+        return None
+    refusals = Counter(v.refusal for release in matching for v in release.verdicts)
+    remedies = [text for refusal, text in _REMEDIES.items() if refusals[refusal]]
+    return ResolutionError(
+        f"{supply.target} can use no file of {requirement}: {_refused(matching)}",
+        remedy=remedies[0] if remedies else "Take another version, or another --target.",
+    )
+
+
+def _nothing(name: NormalizedName, releases: Releases) -> str:
+    """Say so when no version at all of a package can be used."""
+    if not releases or any(release.wheel or release.sdist for release in releases.values()):
+        return ""
+    return f"No file of {name} can be used: {_refused(list(releases.values()))}"
+
+
+def _refused(releases: Sequence[Release]) -> str:
+    """The reasons of the newest release, file by file or counted, and how many more there are."""
+    newest = releases[0]
+    text = f"{newest.version} has {_listed(reasons(newest.verdicts))}"
+    if len(releases) > 1:
+        text += f"; {len(releases) - 1} older versions have none either"
+    return text
+
+
+def reasons(verdicts: Iterable[Verdict]) -> list[str]:
+    """The refused files, equal reasons together: ``6 wheels built for x86_64``."""
+    groups: dict[tuple[Kind, str], list[str]] = {}
+    for verdict in verdicts:
+        if verdict.refusal is not None:
+            groups.setdefault((verdict.file.kind, verdict.reason), []).append(
+                verdict.file.filename
+            )
+    return [
+        f"{files[0] if len(files) == 1 else f'{len(files)} {kind.value}s'} ({reason})"
+        for (kind, reason), files in groups.items()
+    ]
+
+
+def _listed(items: Iterable[str]) -> str:
+    every = list(items)
+    shown = ", ".join(every[:_SHOWN])
+    return shown if len(every) <= _SHOWN else f"{shown} and {len(every) - _SHOWN} more"
