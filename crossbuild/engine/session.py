@@ -8,11 +8,12 @@ import json
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from crossbuild.disk import storage_error
 from crossbuild.engine import cgroup, transfer
-from crossbuild.engine.base import WORK, ExecResult
+from crossbuild.engine.base import WORK, ExecResult, Stop
 from crossbuild.engine.sandbox import Sandbox
 from crossbuild.engine.watchdog import Outcome, supervise
 from crossbuild.errors import HostError
@@ -54,6 +55,8 @@ class RootfsSession:
                 log=log,
                 on_line=on_line,
             )
+            if cgroup.ran_out_of_memory(group):
+                outcome = replace(outcome, stopped=Stop.MEMORY)
         return self._result(outcome)
 
     def put(self, source: Path, destination: str) -> None:
