@@ -9,11 +9,12 @@ import json
 import subprocess
 import sys
 import time
+from typing import Optional
 
 SECONDS = 300
 
 
-def attempt(module):
+def attempt(module: str) -> Optional[str]:
     """Import ``module`` in a fresh interpreter: None, or what went wrong."""
     code = "import importlib, sys; importlib.import_module(sys.argv[1])"
     try:
@@ -35,7 +36,7 @@ def attempt(module):
     return text or f"code {done.returncode}"
 
 
-def main():
+def main() -> None:
     """Import everything named on the command line."""
     rows = []
     for distribution, module in json.loads(sys.argv[1]):

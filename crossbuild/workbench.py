@@ -11,16 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crossbuild import catalog, sources
+from crossbuild import catalog, sources, wheel
 from crossbuild.backend import Workshop
 from crossbuild.catalog import Image
-from crossbuild.engine.base import Engine, Limits, Role, Root
+from crossbuild.engine.base import Engine, Limits, Role
 from crossbuild.errors import CrossbuildError, HostError
 from crossbuild.fetch import fetch
 from crossbuild.http import Http
 from crossbuild.index import Index
-from crossbuild.model import File, Inspection, Pin
-from crossbuild.plan import best_wheel
+from crossbuild.model import File, Inspection, Pin, SourceMetadata
 from crossbuild.report import Reporter
 from crossbuild.store import Store
 from crossbuild.target import Target
@@ -98,15 +97,23 @@ class Workbench:
             target=self._target,
             limits=self._limits,
             reporter=services.reporter,
+            jobs=services.jobs,
         )
-
-    def root(self) -> Root:
-        """The build rootfs, whose libraries a wheel is repaired against."""
-        return self.workshop.root
 
     def download(self, files: Sequence[File]) -> list[Path]:
         """Fetch files to the store, in the order given. Raises the first one's error."""
         return download(files, self._services)
+
+    def published(self, file: File) -> SourceMetadata:
+        """Read a whole wheel for its metadata, where the index offers none apart."""
+        (path,) = self.download([file])
+        contents = wheel.read(path)
+        requires_python = contents.requires_python
+        return SourceMetadata(
+            requires_dist=tuple(map(str, contents.requires_dist)),
+            requires_python=None if requires_python is None else str(requires_python),
+            extras=tuple(sorted(contents.provides_extra)),
+        )
 
     def static(self, file: File) -> Inspection:
         """Read what an sdist says of itself without running it."""
@@ -117,7 +124,7 @@ class Workbench:
         self, file: File, inspection: Inspection, environment: tuple[Pin, ...]
     ) -> Inspection:
         """Ask the sdist's backend, in a sandbox of the target, for what only it knows."""
-        wheels = [best_wheel(pin, self._target) for pin in environment]
+        wheels = [pin.files[0] for pin in environment]
         source, *paths = self.download([file, *wheels])
         tree = self.workshop.environment(paths)
         return self.workshop.inspect(source, inspection, tree)
