@@ -22,7 +22,7 @@ from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 from crossbuild.errors import CrossbuildError, UsageError
-from crossbuild.requirements import parse
+from crossbuild.requirements import parse, public
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
@@ -64,7 +64,10 @@ class Requested:
 
 class _LineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message} is not understood here")
+        unknown = message.removeprefix("unrecognized arguments: ")
+        if unknown != message:
+            raise UsageError(f"{unknown} is not understood here")
+        raise UsageError(message.removeprefix("argument "))
 
 
 def _line_parser() -> argparse.ArgumentParser:
@@ -93,9 +96,9 @@ def read(paths: list[Path], constraints: list[Path], environment: Mapping[str, s
     """
     reader = _Reader(environment)
     for path in paths:
-        reader.read(path, constraint=False)
+        reader.read(_included(str(path), Path()), constraint=False)
     for path in constraints:
-        reader.read(path, constraint=True)
+        reader.read(_included(str(path), Path()), constraint=True)
     if reader.found.require_hashes:
         _demand_hashes(reader.found)
     return reader.found
@@ -163,7 +166,7 @@ class _Reader:
         found = self.found
         for nested, inherited in ((given.requirement, constraint), (given.constraint, True)):
             if nested:
-                self.read(path.parent / nested, constraint=inherited)
+                self.read(_included(nested, path.parent), constraint=inherited)
         if given.index_url:
             found.index_url = given.index_url
         if given.extra_index_url:
@@ -209,12 +212,16 @@ def _at(path: Path, number: int) -> Iterator[None]:
         raise _LocatedError(f"{path}:{number}: {error}", remedy=error.remedy) from error
 
 
-def _text(path: Path) -> str:
-    if str(path).startswith(("http:", "https:")):
+def _included(name: str, directory: Path) -> Path:
+    if name.startswith(("http:", "https:")):
         raise UsageError(
-            f"{path} is an address, and -r and -c take files",
+            f"{public(name)} is an address, and -r and -c take files",
             remedy="Download it and give its path.",
         )
+    return directory / name
+
+
+def _text(path: Path) -> str:
     if path.name in _EXPORTS or path.match("pylock*.toml"):
         raise UsageError(
             f"{path} is not in pip's requirements format",

@@ -100,8 +100,11 @@ def test_formats_fold_as_in_pip(
     rules: list[tuple[str, str]], only: set[str], only_all: bool, no: set[str], no_all: bool
 ) -> None:
     formats = reading.formats(rules)
-    assert (formats.only_binary, formats.only_binary_all) == (only, only_all)
-    assert (formats.no_binary, formats.no_binary_all) == (no, no_all)
+    assert ({str(name) for name in formats.only_binary}, formats.only_binary_all) == (
+        only,
+        only_all,
+    )
+    assert ({str(name) for name in formats.no_binary}, formats.no_binary_all) == (no, no_all)
 
 
 @pytest.mark.parametrize(
