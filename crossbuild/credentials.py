@@ -57,15 +57,17 @@ class Logins:
         plain, own = split(url)
         found = login or own
         if found is not None:
-            self._known[plain] = found
+            # Replaced, not changed: other threads may be looking through it.
+            self._known = {**self._known, plain: found}
         return plain
 
     def of(self, url: str) -> Login | None:
         """The login for an address, or None."""
         wanted = urlsplit(url)
-        near = [known for known in self._known if _origin(urlsplit(known)) == _origin(wanted)]
+        known = self._known
+        near = [place for place in known if _origin(urlsplit(place)) == _origin(wanted)]
         if near:
-            return self._known[max(near, key=lambda known: _common(known, url))]
+            return known[max(near, key=lambda place: _common(place, url))]
         if self._hosts is None or wanted.scheme not in {"http", "https"}:
             return None
         entry = self._hosts.authenticators(wanted.hostname or "")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 from urllib.parse import unquote, urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
@@ -186,18 +186,11 @@ class Http:
         try:
             with self._asked("GET", url, headers, stream=True) as response:
                 answer = self._answer(url, response, had)
-                received = answer.start
                 with partial.open("r+b" if had else "wb") as output:
                     output.truncate(answer.start)
                     output.seek(answer.start)
-                    on_bytes(received, answer.total)
-                    for block in answer.blocks:
-                        process.check_cancelled()
-                        output.write(block)
-                        received += len(block)
+                    for received in answer.written(output, url):
                         on_bytes(received, answer.total)
-            if answer.total is not None and received != answer.total:
-                raise cut(url, received, answer.total)
         except RequestError as error:
             error.progressed = received > had
             raise
@@ -256,6 +249,21 @@ class _Answer:
     start: int
     total: int | None
     blocks: Iterator[bytes]
+
+    def written(self, output: IO[bytes], url: str) -> Iterator[int]:
+        """Write the body; yield how far the file reaches, at first and after each block."""
+        received = self.start
+        yield received
+        try:
+            for block in self.blocks:
+                process.check_cancelled()
+                output.write(block)
+                received += len(block)
+                yield received
+        except (urllib3.exceptions.ProtocolError, urllib3.exceptions.IncompleteRead) as error:
+            raise cut(url, received, self.total) from error
+        if self.total is not None and received != self.total:
+            raise cut(url, received, self.total)
 
 
 class _Auth(AuthBase):

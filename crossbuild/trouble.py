@@ -92,7 +92,7 @@ def check(response: requests.Response, *, with_login: bool) -> None:
 def cut(url: str, received: int, total: int | None) -> RequestError:
     """The trouble of a download that ended before its end."""
     of = "" if total is None else f" of {total}"
-    text = f"the download of {url} broke off after {received}{of} bytes"
+    text = f"{_place(url)} closed the connection after {received}{of} bytes of {url}"
     return RequestError(text, retries=_OFTEN)
 
 

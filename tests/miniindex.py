@@ -37,15 +37,16 @@ class Faults:
     """What the server does wrong or does not offer. Change it at any time.
 
     ``fail`` answers so many requests of each path with ``status`` first (-1: all of them);
-    ``fail_after`` answers every request so after that many. ``cut_after`` ends each of the
-    first ``cuts`` file downloads after so many bytes of its body. ``slow`` sleeps so many
-    seconds before each 16 KiB of a body. ``credentials`` are the user and the password that
-    every request must show.
+    ``fail_after`` answers every request so after that many; ``retry_after`` goes with it.
+    ``cut_after`` ends each of the first ``cuts`` file downloads after so many bytes of its
+    body. ``slow`` sleeps so many seconds before each 16 KiB of a body. ``credentials`` are the
+    user and the password that every request must show.
     """
 
     fail: int = 0
     fail_after: int | None = None
     status: int = 503
+    retry_after: str | None = None
     cut_after: int | None = None
     cuts: int = 1
     slow: float = 0.0
@@ -219,7 +220,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(401, b"who are you", "text/plain", {"WWW-Authenticate": "Basic"})
                 return True
         if self.index.fails(self.path):
-            self._send(self.index.faults.status, b"not now", "text/plain")
+            after = self.index.faults.retry_after
+            headers = {"Retry-After": after} if after else {}
+            self._send(self.index.faults.status, b"not now", "text/plain", headers)
             return True
         return False
 

@@ -76,6 +76,25 @@ def test_passing_errors_are_retried(
 
 
 @pytest.mark.parametrize(
+    ("said", "pause"), [("7", 7), ("3600", 60), ("soon", 0.001), (None, 0.001)]
+)
+def test_a_server_may_say_when_to_come_back(
+    mini_index: MiniIndex,
+    http: Http,
+    url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    said: str | None,
+    pause: float,
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("crossbuild.http._sleep", pauses.append)
+    mini_index.faults.fail, mini_index.faults.status = 1, 429
+    mini_index.faults.retry_after = said
+    assert http.get(url) is not None
+    assert pauses == [pytest.approx(pause, rel=0.25)]
+
+
+@pytest.mark.parametrize(
     ("status", "requests", "message"),
     [
         (503, 5, "answered 503 Service Unavailable"),
@@ -156,7 +175,7 @@ def test_a_connection_that_is_always_cut_at_once_is_an_error(
     mini_index: MiniIndex, http: Http, url: str, partial: Path
 ) -> None:
     mini_index.faults.cut_after, mini_index.faults.cuts = 0, 100
-    with pytest.raises(NetworkError, match="closed the connection too early"):
+    with pytest.raises(NetworkError, match=f"closed the connection after 0 of {len(CONTENT)} byt"):
         http.download(url, partial, ignore)
     assert len(mini_index.requests) == 5
 
