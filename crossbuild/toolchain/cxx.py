@@ -15,9 +15,11 @@ from crossbuild import parallel
 from crossbuild.toolchain.compiler import Zig
 from crossbuild.toolchain.sysroot import Layout
 
-_SHARED = ("-std=c++23", "-O2", "-fPIC", "-g0", "-DNDEBUG", "-D_LIBCPP_BUILDING_LIBRARY")
-_SHARED += ("-fvisibility=hidden", "-fvisibility-inlines-hidden", "-w")
-_SHARED += ("-ffunction-sections", "-fdata-sections")
+_SHARED = (
+    *("-std=c++23", "-O2", "-fPIC", "-g0", "-DNDEBUG", "-D_LIBCPP_BUILDING_LIBRARY", "-w"),
+    *("-fvisibility=hidden", "-fvisibility-inlines-hidden"),
+    *("-ffunction-sections", "-fdata-sections"),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,12 +13,13 @@ from crossbuild.toolchain.platform import Platform
 from crossbuild.toolchain.sysroot import Layout
 
 SOURCES = tuple(
-    Path(__file__).with_name(name)
-    for name in ("launcher.c", "quirks.h", "response.h", "system.h")
+    Path(__file__).with_name(name) for name in ("launcher.c", "quirks.h", "response.h", "system.h")
 )
 _HOSTS = ("x86_64", "aarch64")
-_OPTIONS = ("-std=c11", "-Os", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-fno-builtin")
-_OPTIONS += ("-fno-stack-protector", "-fno-asynchronous-unwind-tables")
+_OPTIONS = (
+    *("-std=c11", "-Os", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-fno-builtin"),
+    *("-fno-stack-protector", "-fno-asynchronous-unwind-tables"),
+)
 
 _CONFIGURATION = """\
 @target.cfg

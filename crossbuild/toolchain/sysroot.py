@@ -24,8 +24,10 @@ from crossbuild.toolchain.compiler import Zig
 from crossbuild.toolchain.platform import Platform
 
 _OBJECTS = ("crt1.o", "Scrt1.o", "crti.o", "crtn.o", "rcrt1.o")
-_STUBS = ("libc.so*", "libm.so.*", "libpthread.so.*", "libdl.so.*", "librt.so.*")
-_STUBS += ("libutil.so.*", "libresolv.so.*", "libld.so.*")
+_STUBS = (
+    *("libc.so*", "libm.so.*", "libpthread.so.*", "libdl.so.*", "librt.so.*"),
+    *("libutil.so.*", "libresolv.so.*", "libld.so.*"),
+)
 _ARCHIVES = ("libcompiler_rt.a", "libc_nonshared.a")
 
 _CONFIGURATION = """\
@@ -142,7 +144,16 @@ def c_library(zig: Zig, platform: Platform, layout: Layout) -> None:
     program = cache / "main.c"
     program.write_text("int main(void) { return 0; }\n", encoding="utf-8")
     # -O2 and -s apply to what zig builds on the way.
-    options = ["cc", "-target", platform.zig, "-O2", "-s", program, "-o", cache / "main"]
+    options: list[str | Path] = [
+        "cc",
+        "-target",
+        platform.zig,
+        "-O2",
+        "-s",
+        program,
+        "-o",
+        cache / "main",
+    ]
     for kind in ("-pie", "-no-pie"):
         dynamic = ["-dynamic"] if platform.floor is None else []
         zig.run([*options, kind, *dynamic], cache=cache)
@@ -170,10 +181,10 @@ def finish(zig: Zig, platform: Platform, layout: Layout) -> None:
         (libraries / "libc.so").write_text(script, encoding="ascii")
     for name, script in _SCRIPTS.items():
         (libraries / name).write_text(script, encoding="ascii")
-    _start_files(zig, platform, layout)
+    _start_files(zig, layout)
 
 
-def _start_files(zig: Zig, platform: Platform, layout: Layout) -> None:
+def _start_files(zig: Zig, layout: Layout) -> None:
     """crti.o and crtn.o are empty since there are no .init sections; crtend.o always is."""
     config = f"--config={layout.configuration}"
     machine = zig.run(

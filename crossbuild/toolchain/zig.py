@@ -7,7 +7,6 @@ that a later build uses, and there is no cache to seed.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -15,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from crossbuild import parallel
 from crossbuild.engine.base import Tree
 from crossbuild.report import Reporter, Waiting
 from crossbuild.store import Store
@@ -58,9 +56,7 @@ def prepare(store: Store, target: Target, reporter: Reporter) -> Toolchain:
     binary_key = f"zig-{zig.version}-{_stamp(zig.program)}"
     what = f"compiling the C and C++ libraries of {platform.zig}"
     binary = store.make_tree(binary_key, lambda tree: _copy(zig.program, tree))
-    tree = store.make_tree(
-        key, lambda made: _make(zig, platform, made, what, reporter), what=what
-    )
+    tree = store.make_tree(key, lambda made: _make(zig, platform, made, what, reporter), what=what)
     return Toolchain(
         key=key,
         trees=MappingProxyType(
