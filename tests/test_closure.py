@@ -119,7 +119,7 @@ def test_a_library_of_another_wheel(house: House, brought: Sequence[str], sound:
     code = shared_object(needed=["libtorch.so", "libc.so.6"])
     house.add("torchvision", "torch", tag=TAG, files={"torchvision/_C.so": code})
     files: dict[str, str | bytes] = {"torch/__init__.py": ""}
-    files |= {name: shared_object(needed=["libc.so.6"]) for name in brought}
+    files.update({name: shared_object(needed=["libc.so.6"]) for name in brought})
     house.add("torch", tag=TAG, files=files)
     assert verify.findings(house.wheels[0].path, TARGET) == ()
     found = verify.closure(house.wheels, [Requirement("torchvision")], TARGET)
@@ -145,8 +145,7 @@ def test_a_library_in_a_directory_of_another_wheel(house: House) -> None:
 
 def test_its_own_directory_is_no_other_wheels(house: House) -> None:
     code = shared_object(needed=["libown.so.1"], runpath="$ORIGIN/../own.libs:/opt/lib")
-    files = {"own/_code.so": code, "own.libs/readme.txt": ""}
-    house.add("own", tag=TAG, files=files)
+    house.add("own", tag=TAG, files={"own/_code.so": code, "own.libs/readme.txt": ""})
     (finding,) = verify.findings(house.wheels[0].path, TARGET)
     assert "needs libown.so.1, which is not in the wheel" in finding.text
 
