@@ -157,7 +157,7 @@ class Board:
             return subject(name, work.doing)
         if name == "fetch":
             if not work.ended:
-                return f"{work.doing}, all of them here already" if work.doing else ""
+                return f"{work.doing}, all here already" if work.doing else ""
             return f"{wording.count(work.ended, 'file')}, {wording.size(self.received)}"
         return ""
 

@@ -215,15 +215,19 @@ class Plain(Renderer):
             said += f" ({wording.duration(line.seconds)})"
         self._console.print(Text(said), soft_wrap=True)
 
+    def check_silence(self) -> None:
+        """Say what is waited for, if nothing was said for a while."""
+        now = self._clock()
+        if now - self._spoke < _HEARTBEAT:
+            return
+        with self._guard:
+            text = "; ".join(_goings_on(self._board, now))
+        if text:
+            self._keep((Line(mark=Mark.NOTE, text=f"still {text}"),))
+
     def _heartbeat(self) -> None:
         while not self._over.wait(1.0):
-            now = self._clock()
-            if now - self._spoke < _HEARTBEAT:
-                continue
-            with self._guard:
-                text = "; ".join(_goings_on(self._board, now))
-            if text:
-                self._keep((Line(mark=Mark.NOTE, text=f"still {text}"),))
+            self.check_silence()
 
 
 def _beginning(event: Event, board: Board) -> str:
