@@ -19,14 +19,14 @@ def closure(
 ) -> tuple[Finding, ...]:
     """Follow the requirements through the wheels, by the target's markers and extras.
 
-    Also what ``borrowed`` finds. ``wanted`` None: every wheel was wanted, so none can be left
-    over. Raises UsageError for a requirement whose marker asks for the target's kernel.
+    Also the fatal part of ``borrowed``. ``wanted`` None: every wheel was wanted, so none can
+    be left over. Raises UsageError for a requirement whose marker asks for the target's kernel.
     """
     by_name = {contents.name: contents for contents in wheels}
     roots = [Requirement(name) for name in by_name] if wanted is None else wanted
     reached, found = _walk(by_name, filter(target.evaluate, roots), target)
     found += _unwanted(wheels, reached)
-    found += borrowed(wheels, target)
+    found += (finding for finding in borrowed(wheels, target) if finding.fatal)
     return tuple(dict.fromkeys(found))
 
 
@@ -34,7 +34,7 @@ def borrowed(wheels: Sequence[WheelContents], target: Target) -> tuple[Finding, 
     """The libraries that a wheel leaves to the wheels it requires, and none of these brings.
 
     By name alone, in any wheel: torchvision has torch load torch's libraries first. Each
-    finding names the wheel that is at fault.
+    finding names the wheel that is at fault; those not fatal are of optional libraries.
     """
     promise = promises.of(target)
     if promise is None:

@@ -37,16 +37,15 @@ _SHOWN = 3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Examined:
-    """One wheel, read once. ``contents`` is None when it could not be read to its end."""
+    """One wheel, read once. ``contents`` is None when it could not be read to its end.
+
+    It is refused for its ``faults``; ``remarks`` are worth a look.
+    """
 
     path: Path
     contents: WheelContents | None
-    findings: tuple[Finding, ...]
-
-    @property
-    def fatal(self) -> tuple[Finding, ...]:
-        """The findings for which the wheel is refused."""
-        return tuple(finding for finding in self.findings if finding.fatal)
+    faults: tuple[Finding, ...]
+    remarks: tuple[Finding, ...] = ()
 
 
 def check(path: Path, target: Target) -> WheelContents:
@@ -56,7 +55,7 @@ def check(path: Path, target: Target) -> WheelContents:
     when the file cannot be read.
     """
     examined = examine(path, target)
-    texts = [finding.text for finding in examined.fatal]
+    texts = [finding.text for finding in examined.faults]
     if examined.contents and not texts:
         return examined.contents
     more = f"; and {len(texts) - _SHOWN} more findings" if len(texts) > _SHOWN else ""
@@ -67,8 +66,8 @@ def check(path: Path, target: Target) -> WheelContents:
 
 
 def findings(path: Path, target: Target) -> tuple[Finding, ...]:
-    """Everything there is to say against one wheel. Raises as ``examine`` does."""
-    return examine(path, target).findings
+    """The faults for which one wheel is refused. Raises as ``examine`` does."""
+    return examine(path, target).faults
 
 
 def examine(path: Path, target: Target) -> Examined:
@@ -80,11 +79,16 @@ def examine(path: Path, target: Target) -> Examined:
     try:
         contents = wheel.read(path)
         found = tuple(dict.fromkeys(_all(contents, target)))
-        return Examined(path=path, contents=contents, findings=found)
     except IntegrityError as error:
         text = str(error).removeprefix(f"{path.name}: ")
         damaged = Finding(file=path.name, kind=FindingKind.ARCHIVE, text=text)
-        return Examined(path=path, contents=None, findings=(damaged,))
+        return Examined(path=path, contents=None, faults=(damaged,))
+    return Examined(
+        path=path,
+        contents=contents,
+        faults=tuple(finding for finding in found if finding.fatal),
+        remarks=tuple(finding for finding in found if not finding.fatal),
+    )
 
 
 def _all(contents: WheelContents, target: Target) -> Iterator[Finding]:

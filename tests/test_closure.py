@@ -143,6 +143,16 @@ def test_a_library_in_a_directory_of_another_wheel(house: House) -> None:
     assert verify.borrowed(house.wheels, TARGET) == ()
 
 
+def test_an_optional_library_makes_no_hole(house: House) -> None:
+    files = {
+        "numba/_core.so": shared_object(needed=["libc.so.6"]),
+        "numba/omppool.so": shared_object(needed=["libgomp.so.1.0.0"]),
+    }
+    house.add("numba", "numpy; sys_platform == 'win32'", tag=TAG, files=files)
+    assert house.said("numba") == []
+    assert [finding.fatal for finding in verify.borrowed(house.wheels, TARGET)] == [False]
+
+
 def test_its_own_directory_is_no_other_wheels(house: House) -> None:
     code = shared_object(needed=["libown.so.1"], runpath="$ORIGIN/../own.libs:/opt/lib")
     house.add("own", tag=TAG, files={"own/_code.so": code, "own.libs/readme.txt": ""})

@@ -33,7 +33,9 @@ def _wheel(
 
 
 def _said(path: Path, target: Target = TARGET) -> list[tuple[FindingKind, str, bool]]:
-    found = verify.findings(path, target)
+    examined = verify.examine(path, target)
+    found = [*examined.faults, *examined.remarks]
+    assert verify.findings(path, target) == examined.faults
     assert all(finding.file == path.name for finding in found)
     return [(finding.kind, finding.text, finding.fatal) for finding in found]
 
