@@ -167,7 +167,7 @@ def _notes(found: Found, supply: Supply) -> Iterator[Note]:
             yield Note(name=pick.name, text=f"{pick.release.version} was yanked: {reason}")
         for remark in supply.requires(pick.name, pick.release).assumed:
             if remark.extra in {None, *pick.extras}:
-                text = f"{remark.text} hangs on the patch release, taken as {full}; say --python X.Y.Z"
+                text = f"{remark.text} hangs on the patch release: taken as {full}, tell --python"
                 yield Note(name=pick.name, text=text)
 
 

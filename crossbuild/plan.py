@@ -1,0 +1,267 @@
+"""The second stage: one step per package, and why. Pure: the same resolution, the same plan.
+
+``to_json`` gives a plan as schema ``crossbuild-plan/1``: a key may be added under it, none is
+removed or changes its meaning. Sizes are bytes, hashes SHA-256 in hexadecimal, URLs hold no
+credentials. All keys are always there:
+
+``schema``     ``crossbuild-plan/1``
+``target``     platform, family, arch, floor (null: none), python, interpreter
+``packages``   one object per package of the closure, by name; see below
+``build_requirements``  such objects for what is built only because a build needs it; ``step``
+               is ``build`` in all of them
+``totals``     ``fetch``, ``build``, ``reuse``: how many packages of the closure;
+               ``build_requirements``: how many more are built; ``fetch_bytes``: the size of
+               what is fetched for the closure, null where a size is unknown
+``notes``      objects with ``name`` (a package) and ``text``: what the choice rests on, and
+               where policy ``newest`` would choose another version
+
+A package has these keys:
+
+``name``, ``version``  normalized (PEP 503, PEP 440)
+``step``       ``fetch`` (download the wheel), ``build`` (make it from the sdist) or ``reuse``
+               (the wheelhouse has it already)
+``requested``  true when the user named it
+``required_by``  names of the packages of its closure that require it
+``file``       the wheel, or for ``build`` the sdist: ``filename``, ``url``, ``sha256``,
+               ``size``; the last two are null where unknown
+``candidates``  every file of the version: ``filename``, ``url``, ``refusal`` and ``reason``.
+               ``refusal`` is null for a file that could be used, else one of ``tag``,
+               ``python``, ``floor``, ``yanked``, ``policy``, ``unsound``, ``no hash``
+``build``      null unless ``step`` is ``build``; else ``backend``, ``requires`` (as the sdist
+               and its backend say) and ``environment``: the closure of that, objects with
+               ``name``, ``version`` and ``file`` (as above; null: a ``build`` of this plan)
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from packaging.utils import NormalizedName
+
+from crossbuild.candidates import Judge, Release, best_wheel
+from crossbuild.errors import ResolutionError
+from crossbuild.model import (
+    BuildStep,
+    EnvironmentPin,
+    FetchStep,
+    File,
+    Formats,
+    Note,
+    PackageKey,
+    Pin,
+    Plan,
+    Purpose,
+    Resolution,
+    ReuseStep,
+    Step,
+    Verdict,
+)
+from crossbuild.target import Target
+
+__all__ = ["SCHEMA", "best_wheel", "plan", "to_json", "unsized", "with_sizes"]
+
+SCHEMA = "crossbuild-plan/1"
+
+
+def plan(
+    resolution: Resolution, target: Target, formats: Formats, existing: Mapping[str, str]
+) -> Plan:
+    """Decide a step for every package.
+
+    ``existing`` maps the file names of a wheelhouse that is there to their SHA-256. ``formats``
+    are what the closure was resolved with; they do not concern what only builds need. Raises
+    ResolutionError when the resolution has a package of which no file can be used.
+    """
+    planner = _Planner(
+        resolution=resolution,
+        existing=existing,
+        judge=Judge(target=target, formats=formats, refused=resolution.refused),
+        tools=Judge(target=target, refused=resolution.refused),
+    )
+    steps = tuple(planner.step(pin) for pin in resolution.pins)
+    planned = {_key(pin) for pin in resolution.pins}
+    return Plan(
+        steps=steps,
+        build_requirements=tuple(planner.build_requirements(planned)),
+        notes=(*_version_notes(resolution), *resolution.notes),
+    )
+
+
+def unsized(plan: Plan) -> tuple[str, ...]:
+    """The URLs of the files that a plan shows and of which no index told the size."""
+    files = [_file(step) for step in (*plan.steps, *plan.build_requirements)]
+    return tuple(file.url for file in files if file.size is None)
+
+
+def with_sizes(plan: Plan, sizes: Mapping[str, int | None]) -> Plan:
+    """The same plan with the sizes of these URLs, in bytes, where it had none."""
+    return replace(
+        plan,
+        steps=tuple(_sized(step, sizes) for step in plan.steps),
+        build_requirements=tuple(_sized_build(step, sizes) for step in plan.build_requirements),
+    )
+
+
+def to_json(plan: Plan, target: Target) -> dict[str, object]:
+    """Give a plan as the document that this module describes."""
+    return {
+        "schema": SCHEMA,
+        "target": target.to_json(),
+        "packages": [_package(step) for step in plan.steps],
+        "build_requirements": [_package(step) for step in plan.build_requirements],
+        "totals": _totals(plan),
+        "notes": [{"name": note.name, "text": note.text} for note in plan.notes],
+    }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Planner:
+    """Judges files as resolution did: ``judge`` the closure's, ``tools`` those of builds."""
+
+    resolution: Resolution
+    existing: Mapping[str, str]
+    judge: Judge
+    tools: Judge
+
+    def step(self, pin: Pin) -> Step:
+        release = self.judge.of(pin)
+        if pin.built:
+            return self._build(pin, release, Purpose.TARGET)
+        wheel = _usable(pin, release.wheel)
+        there = self.existing.get(wheel.filename)
+        kind = ReuseStep if there is not None and there == wheel.sha256 else FetchStep
+        return kind(pin=pin, file=wheel, verdicts=release.verdicts)
+
+    def build_requirements(self, planned: set[PackageKey]) -> Iterator[BuildStep]:
+        """Give the builds that no package of the closure is, each once, by name."""
+        needed = {
+            _key(pin): pin
+            for environment in self.resolution.environments.values()
+            for pin in environment
+            if pin.built
+        }
+        for key in sorted(needed.keys() - planned):
+            pin = replace(needed[key], required_by=self._builds_with(key))
+            yield self._build(pin, self.tools.of(pin), Purpose.BUILD_REQUIREMENT)
+
+    def _builds_with(self, key: PackageKey) -> tuple[NormalizedName, ...]:
+        """The packages whose builds install this one."""
+        environments = self.resolution.environments.items()
+        return tuple(sorted({name for (name, _), pins in environments if key in map(_key, pins)}))
+
+    def _build(self, pin: Pin, release: Release, purpose: Purpose) -> BuildStep:
+        key = _key(pin)
+        return BuildStep(
+            pin=pin,
+            source=_usable(pin, release.sdist),
+            verdicts=release.verdicts,
+            system=self.resolution.sources[key].system,
+            environment=tuple(self._installed(item) for item in self.resolution.environments[key]),
+            purpose=purpose,
+        )
+
+    def _installed(self, pin: Pin) -> EnvironmentPin:
+        file = None if pin.built else _usable(pin, self.tools.of(pin).wheel)
+        return EnvironmentPin(name=pin.name, version=pin.version, file=file)
+
+
+def _key(pin: Pin) -> PackageKey:
+    return pin.name, pin.version
+
+
+def _usable(pin: Pin, file: File | None) -> File:
+    if file is None:
+        raise ResolutionError(f"{pin.label} was chosen and has no file that can be used")
+    return file
+
+
+def _version_notes(resolution: Resolution) -> Iterator[Note]:
+    """Say where versions were chosen for having wheels, and where that was not to be had."""
+    for name, version in sorted(resolution.newest.items()):
+        yield Note(name=name, text=f"policy newest would choose {version}")
+    for name, version in sorted(resolution.elsewhere.items()):
+        text = f"{version} has a wheel, but what is asked for together does not allow it"
+        yield Note(name=name, text=text)
+
+
+def _file(step: Step) -> File:
+    return step.source if isinstance(step, BuildStep) else step.file
+
+
+def _sized(step: Step, sizes: Mapping[str, int | None]) -> Step:
+    if isinstance(step, BuildStep):
+        return _sized_build(step, sizes)
+    return replace(step, file=_filled(step.file, sizes))
+
+
+def _sized_build(step: BuildStep, sizes: Mapping[str, int | None]) -> BuildStep:
+    return replace(step, source=_filled(step.source, sizes))
+
+
+def _filled(file: File, sizes: Mapping[str, int | None]) -> File:
+    return replace(file, size=sizes.get(file.url)) if file.size is None else file
+
+
+_WORDS: Mapping[type[Step], str] = {FetchStep: "fetch", BuildStep: "build", ReuseStep: "reuse"}
+
+
+def _package(step: Step) -> dict[str, object]:
+    return {
+        "name": step.pin.name,
+        "version": str(step.pin.version),
+        "step": _WORDS[type(step)],
+        "requested": step.pin.requested,
+        "required_by": list(step.pin.required_by),
+        "file": _described(_file(step)),
+        "candidates": [_candidate(verdict) for verdict in step.verdicts],
+        "build": _built(step) if isinstance(step, BuildStep) else None,
+    }
+
+
+def _described(file: File) -> dict[str, object]:
+    return {
+        "filename": file.filename,
+        "url": file.url,
+        "sha256": file.sha256,
+        "size": file.size,
+    }
+
+
+def _candidate(verdict: Verdict) -> dict[str, object]:
+    return {
+        "filename": verdict.file.filename,
+        "url": verdict.file.url,
+        "refusal": verdict.refusal.value if verdict.refusal else None,
+        "reason": verdict.reason,
+    }
+
+
+def _built(step: BuildStep) -> dict[str, object]:
+    return {
+        "backend": step.system.backend,
+        "requires": list(step.system.requires),
+        "environment": [
+            {
+                "name": item.name,
+                "version": str(item.version),
+                "file": _described(item.file) if item.file else None,
+            }
+            for item in step.environment
+        ],
+    }
+
+
+def _totals(plan: Plan) -> dict[str, int | None]:
+    counts = Counter(_WORDS[type(step)] for step in plan.steps)
+    return {
+        **{word: counts[word] for word in _WORDS.values()},
+        "build_requirements": len(plan.build_requirements),
+        "fetch_bytes": _sum([s.file.size for s in plan.steps if isinstance(s, FetchStep)]),
+    }
+
+
+def _sum(sizes: Sequence[int | None]) -> int | None:
+    known = [size for size in sizes if size is not None]
+    return sum(known) if len(known) == len(sizes) else None
