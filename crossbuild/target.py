@@ -15,6 +15,7 @@ from typing import Any
 
 from packaging.markers import Marker
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.tags import Tag, compatible_tags, cpython_tags
 
 from crossbuild import mismatch, platforms
@@ -28,6 +29,8 @@ OLDEST_PYTHON = (3, 7)
 UNKNOWABLE = ("platform_release", "platform_version")
 """The PEP 508 variables that name the running kernel: nobody knows them before it runs."""
 
+_MOST_PATCHES = 40
+"""No Python 3 had as many patch releases."""
 _PYTHON = re.compile(r"([23])\.(0|[1-9]\d?)(?:\.(0|[1-9]\d?))?")
 
 
@@ -60,7 +63,7 @@ class Target:
         )
 
     def __str__(self) -> str:
-        return f"{self.platform}, CPython {self.python_version}"
+        return f"{self.platform}, CPython {self.python_given}"
 
     @property
     def python_version(self) -> str:
@@ -69,8 +72,13 @@ class Target:
 
     @property
     def python_full_version(self) -> str:
-        """``3.11.4``; without a patch the first release, ``3.11.0``, as uv takes it."""
+        """``3.11.4``, what markers are told; without a patch ``3.11.0``, as uv takes it."""
         return f"{self.python_version}.{self.patch or 0}"
+
+    @property
+    def python_given(self) -> str:
+        """The Python as the user gave it, ``3.11`` or ``3.11.4``."""
+        return self.python_version if self.patch is None else self.python_full_version
 
     @property
     def interpreter(self) -> str:
@@ -134,6 +142,14 @@ class Target:
             remedy="Leave that requirement out, or ask for what it needs by name.",
         )
 
+    def accepts_python(self, requires_python: SpecifierSet) -> bool:
+        """Whether the target's Python is one that a Requires-Python names.
+
+        Of a target given as X.Y some release of X.Y has to be: ``!=3.9.1`` is no word against
+        3.9.
+        """
+        return _accepts_python(self, requires_python)
+
     def rank(self, tags: Iterable[Tag]) -> int | None:
         """How well the target likes a wheel with these tags: lower is better, None: not at all."""
         ranks = _ranks(self)
@@ -160,7 +176,7 @@ class Target:
             "family": self.family.value,
             "arch": self.arch.name,
             "floor": dotted(self.floor) if self.floor else None,
-            "python": self.python_version if self.patch is None else self.python_full_version,
+            "python": self.python_given,
             "interpreter": self.interpreter,
         }
 
@@ -173,6 +189,13 @@ def _ranks(target: Target) -> Mapping[Tag, int]:
         compatible_tags(target.python, target.interpreter, target.platform_tags),
     )
     return MappingProxyType({tag: place for place, tag in enumerate(dict.fromkeys(accepted))})
+
+
+@cache
+def _accepts_python(target: Target, requires_python: SpecifierSet) -> bool:
+    patches = range(_MOST_PATCHES) if target.patch is None else (target.patch,)
+    releases = (f"{target.python_version}.{patch}" for patch in patches)
+    return any(requires_python.contains(release, prereleases=True) for release in releases)
 
 
 def _parse_python(python: str) -> tuple[tuple[int, int], int | None]:

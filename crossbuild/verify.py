@@ -143,9 +143,9 @@ def _unrepaired(tags: frozenset[Tag], target: Target) -> frozenset[Tag]:
 
 
 def _python(contents: WheelContents, target: Target) -> Iterator[Finding]:
-    wanted, present = contents.requires_python, target.python_full_version
-    if wanted is not None and not wanted.contains(present, prereleases=True):
-        text = f"it needs Python {wanted}, the target has {present}"
+    wanted = contents.requires_python
+    if wanted is not None and not target.accepts_python(wanted):
+        text = f"it needs Python {wanted}, the target has {target.python_given}"
         yield _finding(contents, FindingKind.PYTHON, text)
 
 

@@ -142,9 +142,9 @@ def _tag(file: File, target: Target) -> _Found:
 
 def _python(file: File, target: Target) -> _Found:
     wanted = file.requires_python
-    if wanted is None or wanted.contains(target.python_full_version, prereleases=True):
+    if wanted is None or target.accepts_python(wanted):
         return None
-    return Refusal.PYTHON, f"needs Python {wanted}, the target has {target.python_full_version}"
+    return Refusal.PYTHON, f"needs Python {wanted}, the target has {target.python_given}"
 
 
 def _policy(file: File, rules: Rules) -> _Found:

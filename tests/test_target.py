@@ -8,6 +8,7 @@ import pytest
 from packaging import _manylinux, _musllinux
 from packaging import tags as packaging_tags
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.tags import Tag, parse_tag
 
 from crossbuild.errors import UsageError
@@ -169,6 +170,25 @@ def test_python_versions(
     assert target.python_full_version == full
     assert target.markers["python_full_version"] == full
     assert target.markers["implementation_version"] == full
+
+
+@pytest.mark.parametrize(
+    ("python", "requires_python", "expected"),
+    [
+        ("3.9", ">=3.8", True),
+        ("3.9", ">=3.9.2", True),
+        ("3.9", "!=3.9.0,!=3.9.1,>=3.8", True),
+        ("3.9", "~=3.9.0", True),
+        ("3.9", "<3.9", False),
+        ("3.9", ">=3.10", False),
+        ("3.9", "!=3.9.*", False),
+        ("3.9.1", "!=3.9.0,!=3.9.1,>=3.8", False),
+        ("3.9.2", "!=3.9.0,!=3.9.1,>=3.8", True),
+    ],
+)
+def test_requires_python(python: str, requires_python: str, expected: bool) -> None:
+    target = Target.parse("manylinux2014_aarch64", python)
+    assert target.accepts_python(SpecifierSet(requires_python)) is expected
 
 
 @pytest.mark.parametrize(

@@ -343,7 +343,7 @@ def test_a_wheel_under_another_name(tmp_path: Path) -> None:
 
 def test_requires_python(tmp_path: Path) -> None:
     path = wheels.wheel(tmp_path, "own", "1.0", requires_python=">=3.12")
-    text = "it needs Python >=3.12, the target has 3.11.0"
+    text = "it needs Python >=3.12, the target has 3.11"
     assert _said(path) == [(FindingKind.PYTHON, text, True)]
 
 

@@ -72,7 +72,7 @@ def test_names_that_no_wheel_has(filename: str) -> None:
             _file(requires_python=SpecifierSet(">=3.12")),
             Rules(),
             Refusal.PYTHON,
-            "needs Python >=3.12, the target has 3.11.0",
+            "needs Python >=3.12, the target has 3.11",
         ),
         (_file(requires_python=SpecifierSet(">=3.8")), Rules(), None, ""),
         (_file(yanked=""), Rules(), Refusal.YANKED, "yanked"),
