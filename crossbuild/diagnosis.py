@@ -33,6 +33,7 @@ _MESSENGERS = frozenset(
 )
 """Exceptions that only pass on that some program failed."""
 
+_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _KEPT = 200
 _LONGEST = 300
 
@@ -45,6 +46,7 @@ class Witness:
 
     def hear(self, line: str) -> None:
         """Take one line."""
+        line = _COLOUR.sub("", line)
         if _NOISE.search(line):
             return
         for pattern, kept in zip(_STRONGEST_FIRST, self._lines, strict=True):
@@ -73,5 +75,6 @@ def reason(error: Mapping[str, object] | None, witness: Witness, output: str) ->
 
 def tail(output: str, lines: int = 15) -> tuple[str, ...]:
     """The last lines that were printed, empty ones left out."""
-    printed: Sequence[str] = [line.rstrip()[:_LONGEST] for line in output.splitlines()]
+    plain = _COLOUR.sub("", output)
+    printed: Sequence[str] = [line.rstrip()[:_LONGEST] for line in plain.splitlines()]
     return tuple([line for line in printed if line][-lines:])

@@ -16,10 +16,12 @@ the last runs in a fork, so that none sees what another did to the process.
 """
 
 import importlib
+import itertools
 import json
 import os
 import re
 import sys
+import tempfile
 import traceback
 import zipfile
 
@@ -149,12 +151,21 @@ def answer(request: "Dict[str, Any]") -> "Dict[str, Any]":
     return found
 
 
+def name_temporary_files() -> None:
+    """Number them: meson-python's build directory gets into the wheels of some packages.
+
+    The module has no public way; a name that is taken is passed over, as a random one is.
+    """
+    tempfile._name_sequence = map("{:08x}".format, itertools.count())  # type: ignore[attr-defined]
+
+
 def main() -> int:
     """Read the request, answer it."""
     request_path, answer_path = sys.argv[1:]
     del sys.argv[1:]
     sys.path.pop(0)  # this script's directory; the sdist's own must not be there either
     os.umask(0o022)
+    name_temporary_files()
     with open(request_path, encoding="utf-8") as file:
         request = json.load(file)
     os.makedirs(request["output"], exist_ok=True)

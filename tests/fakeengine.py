@@ -78,6 +78,7 @@ class FakeSession:
             if on_line:
                 on_line(line)
         if log:
+            log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("a") as stream:
                 stream.write(outcome.output)
         return ExecResult(

@@ -36,6 +36,11 @@ CASES = {
         ["-- Check", "CMake Error at CMakeLists.txt:3 (find_package):", "  By not providing"],
         "CMake Error at CMakeLists.txt:3 (find_package):",
     ),
+    "one in colours": (
+        EXIT,
+        ["\x1b[1ma.c:1:2: \x1b[0m\x1b[31merror: \x1b[0mx"],
+        "a.c:1:2: error: x",
+    ),
     "an exception of its own": (
         {"kind": "hook", "type": "ModuleNotFoundError", "message": "No module named 'numpy'"},
         ["x.c:1:1: error: y"],

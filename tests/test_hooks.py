@@ -105,6 +105,24 @@ def test_the_sdist_is_not_on_the_path(tmp_path: Path) -> None:
     assert str(Path(hooks.__file__).parent) not in path
 
 
+@pytest.mark.parametrize("python", interpreters())
+def test_temporary_names_are_the_same_each_time(tmp_path: Path, python: str) -> None:
+    backend = f"""{BACKEND}
+def get_requires_for_build_wheel(settings):
+    import tempfile
+    with tempfile.TemporaryDirectory(dir=".") as one, tempfile.TemporaryDirectory(dir=".") as two:
+        with tempfile.NamedTemporaryFile(dir=".") as three:
+            return [os.path.basename(name) for name in (one, two, three.name)]
+"""
+    answers: list[object] = []
+    for name in ("first", "second"):
+        _, found, output = ask(tmp_path / name, ["requires"], backend, python=python)
+        answers.append(found.get("requires", output))
+    assert answers[0] == answers[1]
+    assert isinstance(answers[0], list)
+    assert len(set(answers[0])) == 3
+
+
 FAILURES = {
     "exit": ("import sys; sys.exit('error: command gcc failed')", "hook", "SystemExit"),
     "exception": ("raise KeyError('x')", "hook", "KeyError"),
