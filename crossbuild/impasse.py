@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
@@ -31,8 +32,11 @@ def explain(goal: Goal, stuck: Stuck, supply: Supply) -> ResolutionError:
         error = supply.unknown(name) or _unmet(requirement, releases, supply)
         if error is not None:
             return error
-    reasons = [_nothing(name, supply.releases(name, goal.formats)) for name in sorted(stuck.seen)]
-    text = ". ".join([stuck.explanation.rstrip("."), *filter(None, reasons)])
+    said = stuck.explanation.rstrip(".")
+    barred = [
+        _barred(name, supply.releases(name, goal.formats), said) for name in sorted(stuck.seen)
+    ]
+    text = ". ".join([said, *filter(None, barred)])
     return ResolutionError(
         f"no versions go together for {supply.target}: {text}",
         remedy="Loosen one of these requirements, or take another --python or --target.",
@@ -55,19 +59,30 @@ def _unmet(requirement: Requirement, releases: Releases, supply: Supply) -> Reso
         )
     if any(release.wheel or release.sdist for release in matching):
         return None
-    refusals = Counter(v.refusal for release in matching for v in release.verdicts)
-    remedies = [text for refusal, text in _REMEDIES.items() if refusals[refusal]]
     return ResolutionError(
         f"{supply.target} can use no file of {requirement}: {_refused(matching)}",
-        remedy=remedies[0] if remedies else "Take another version, or another --target.",
+        remedy=_remedy(matching, releases),
     )
 
 
-def _nothing(name: NormalizedName, releases: Releases) -> str:
-    """Say so when no version at all of a package can be used."""
-    if not releases or any(release.wheel or release.sdist for release in releases.values()):
+def _remedy(matching: Sequence[Release], releases: Releases) -> str:
+    """What would help, judging by why the files of these releases are refused."""
+    usable = [version for version, item in releases.items() if item.wheel or item.sdist]
+    if usable:
+        return f"It can use these versions: {_listed(map(str, usable))}."
+    refusals = Counter(v.refusal for release in matching for v in release.verdicts)
+    remedies = [text for refusal, text in _REMEDIES.items() if refusals[refusal]]
+    return remedies[0] if remedies else "Take another package, or another --target."
+
+
+def _barred(name: NormalizedName, releases: Releases, explanation: str) -> str:
+    """Say why the newest versions of a package cannot be used, if the explanation names them."""
+    barred = list(takewhile(lambda item: not (item.wheel or item.sdist), releases.values()))
+    ranges = [f"{sign}{item.version}" for item in barred for sign in ("==", ">=", "<=", ">", "<")]
+    if name not in explanation or not any(text in explanation for text in ranges):
         return ""
-    return f"No file of {name} can be used: {_refused(list(releases.values()))}"
+    which = "No file" if len(barred) == len(releases) else "No newer file"
+    return f"{which} of {name} can be used: {_refused(barred)}"
 
 
 def _refused(releases: Sequence[Release]) -> str:

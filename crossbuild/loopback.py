@@ -32,11 +32,11 @@ _STOP = 400
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Offer:
-    """A release as uv is to see it; ``yanked`` is the reason, None when it is not."""
+    """A release as uv is to see it. Why it was yanked is no part of it: some reasons are pages."""
 
     version: Version
     usable: bool
-    yanked: str | None = None
+    yanked: bool = False
 
 
 class View(Protocol):
@@ -121,7 +121,7 @@ class _Server(ThreadingHTTPServer):
             "url": quote(f"{self.prefix}/files/{name}/{offer.version}/{filename}"),
             "hashes": {},
             "core-metadata": offer.usable,
-            "yanked": False if offer.yanked is None else offer.yanked or True,
+            "yanked": offer.yanked,
         }
 
     def _metadata(self, name: NormalizedName, version: Version, file: str) -> tuple[int, str, str]:

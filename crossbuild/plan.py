@@ -178,11 +178,11 @@ def _usable(pin: Pin, file: File | None) -> File:
 
 
 def _version_notes(resolution: Resolution) -> Iterator[Note]:
-    """Say where versions were chosen for having wheels, and where that was not to be had."""
+    """Say where another version would be chosen, or fetched instead of built."""
     for name, version in sorted(resolution.newest.items()):
         yield Note(name=name, text=f"policy newest would choose {version}")
     for name, version in sorted(resolution.elsewhere.items()):
-        text = f"{version} has a wheel, but what is asked for together does not allow it"
+        text = f"built; the newest version with a wheel for the target is {version}"
         yield Note(name=name, text=text)
 
 

@@ -27,7 +27,10 @@ Extra = NormalizedName | None
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dependency:
-    """A requirement that applies on the target; it has no marker any more."""
+    """A requirement that applies on the target; it has no marker any more.
+
+    One with a URL is kept from uv, which takes those from the user only.
+    """
 
     requirement: Requirement
     extra: Extra = None
@@ -63,6 +66,8 @@ class Projection:
         if self.invalid:
             lines.append("Requires-Dist: !")
         for item in self.dependencies:
+            if item.requirement.url is not None:
+                continue
             marker = f' ; extra == "{item.extra}"' if item.extra else ""
             lines.append(f"Requires-Dist: {item.requirement}{marker}")
         return "\n".join(lines) + "\n"

@@ -111,7 +111,7 @@ class Solver:
             unknown = [pick for pick in result.built if not self.supply.knows(pick.key)]
             news = [learn(pick) for pick in unknown]
             if not any(news):
-                self._check_markers(result)
+                self._check(result)
                 return result
             start = frozenset(pick.name for pick in result.built)
 
@@ -177,12 +177,27 @@ class Solver:
             given += [item.requirement for item in self.dependencies(pick)]
         return [item for item in given if canonicalize_name(item.name) == name]
 
-    def _check_markers(self, found: Found) -> None:
+    def _check(self, found: Found) -> None:
+        """Raise UsageError for a dependency that nobody can answer or that uv was not told of."""
         for pick in found.picks:
             doubts = self.supply.requires(pick.name, pick.release).doubts
             for doubt in doubts:
                 if doubt.extra in {None, *pick.extras}:
-                    raise UsageError(f"{pick.label} cannot be resolved: {doubt.text}")
+                    raise UsageError(
+                        f"{pick.label} cannot be resolved: {doubt.text}",
+                        remedy=f"Take another version of {pick.name}, or leave it out.",
+                    )
+            for item in self.dependencies(pick):
+                if item.requirement.url is not None and not self._named(item, found):
+                    raise UsageError(
+                        f"{pick.label} requires a file by its address: {item.requirement}",
+                        remedy="Ask for that file as well, as a requirement of your own.",
+                    )
+
+    def _named(self, dependency: Dependency, found: Found) -> bool:
+        """Whether the user named the file that stands for a dependency."""
+        name = canonicalize_name(dependency.requirement.name)
+        return name in self.supply.direct and any(pick.name == name for pick in found.picks)
 
     def pins(self, found: Found, requested: Names = frozenset()) -> tuple[Pin, ...]:
         """Give a solution as pins, each with every file of its version, by name."""
@@ -262,7 +277,7 @@ class _View:
                 version=item.version,
                 usable=bool(item.wheel or (item.sdist and buildable))
                 and preset in {None, item.version},
-                yanked=item.yanked,
+                yanked=item.yanked is not None,
             )
             for item in releases.values()
         ]

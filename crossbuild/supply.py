@@ -167,10 +167,12 @@ class Supply:
     def _read(self, file: File) -> Projection:
         try:
             metadata = self._packages.metadata(file) or self._whole(file)
+            found = project(metadata, self.target)
         except IntegrityError as error:
-            self._refused[file.filename] = str(error)
-            return Projection(invalid=str(error))
-        return project(metadata, self.target)
+            found = Projection(invalid=str(error))
+        if found.invalid:
+            self._refused[file.filename] = f"its metadata cannot be read: {found.invalid}"
+        return found
 
 
 class _Once(Generic[K, V]):
