@@ -45,8 +45,8 @@ def borrowed(wheels: Sequence[WheelContents], target: Target) -> tuple[Finding, 
     return tuple(
         libraries.finding(contents, lack, target)
         for contents in wheels
-        for lack in libraries.lacks(contents, target.arch, promise)
-        if lack.library not in brought and not lack.hopeless
+        for lack in libraries.lacks(contents, target.arch, promise, brought)
+        if not lack.hopeless
     )
 
 

@@ -63,19 +63,22 @@ def provided(files: Mapping[str, ElfInfo]) -> frozenset[str]:
     return frozenset(names | {info.soname for info in files.values() if info.soname})
 
 
-def lacks(contents: WheelContents, arch: Arch, promise: Promise) -> Iterator[Lack]:
+def lacks(
+    contents: WheelContents, arch: Arch, promise: Promise, brought: Collection[str] = ()
+) -> Iterator[Lack]:
     """Every library that this processor's files need and neither wheel nor platform has.
 
-    In a ``none-any`` wheel only extension modules count: its other libraries are for whoever
+    ``brought`` are the libraries that other wheels are known to bring. In a ``none-any`` wheel only extension modules count: its other libraries are for whoever
     has what they need. Raises as ``wheel.read`` does.
     """
     files = own(contents, arch)
-    inside = provided(files)
+    there = provided(files).union(brought)
     missing = {
-        member: [name for name in info.needed if name not in inside and not promise.offers(name)]
+        member: [name for name in info.needed if name not in there and not promise.offers(name)]
         for member, info in files.items()
     }
-    whole = files.keys() - _broken(files, {member for member, names in missing.items() if names})
+    lacking = {member for member, names in missing.items() if names}
+    whole = _tops(files) - _broken(files, lacking)
     directories = _directories(contents)
     for member, names in missing.items():
         if not names or (contents.pure and not machines.is_module(contents.path, member)):
@@ -89,6 +92,12 @@ def lacks(contents: WheelContents, arch: Arch, promise: Promise) -> Iterator[Lac
                 hopeless=not elsewhere and not contents.requires_dist,
                 optional=bool(whole) and not _GRAFTED.search(name),
             )
+
+
+def _tops(files: Mapping[str, ElfInfo]) -> set[str]:
+    """The files that no other file of the wheel needs: what Python imports or runs."""
+    needed = {name for info in files.values() for name in info.needed}
+    return {member for member in files if needed.isdisjoint(provided({member: files[member]}))}
 
 
 def _broken(files: Mapping[str, ElfInfo], lacking: Collection[str]) -> set[str]:

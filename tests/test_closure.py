@@ -153,6 +153,20 @@ def test_an_optional_library_makes_no_hole(house: House) -> None:
     assert [finding.fatal for finding in verify.borrowed(house.wheels, TARGET)] == [False]
 
 
+def test_optional_is_what_other_modules_do_without(house: House) -> None:
+    files = {
+        "PyQt6/QtCore.so": shared_object(needed=["libQt6Core.so.6"]),
+        "PyQt6/QtGui.so": shared_object(needed=["libQt6Core.so.6", "libxkbcommon.so.0"]),
+    }
+    house.add("pyqt6", "pyqt6-qt6", tag=TAG, files=files)
+    assert [finding.fatal for finding in verify.borrowed(house.wheels, TARGET)] == [True] * 3
+    library = shared_object(needed=["libc.so.6"])
+    house.add("pyqt6-qt6", tag=TAG, files={"PyQt6/Qt6/lib/libQt6Core.so.6": library})
+    (finding,) = verify.borrowed(house.wheels, TARGET)
+    assert not finding.fatal
+    assert "QtGui.so needs libxkbcommon.so.0" in finding.text
+
+
 def test_its_own_directory_is_no_other_wheels(house: House) -> None:
     code = shared_object(needed=["libown.so.1"], runpath="$ORIGIN/../own.libs:/opt/lib")
     house.add("own", tag=TAG, files={"own/_code.so": code, "own.libs/readme.txt": ""})

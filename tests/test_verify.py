@@ -239,11 +239,15 @@ def test_a_library_that_only_a_part_lacks_is_left_to_the_system(tmp_path: Path) 
             "own/libown.so.1": shared_object(needed=["libgomp.so.1"]),
         },
         {
+            "own/_core.so": shared_object(needed=["libown.so.1", "libgomp.so.1"]),
+            "own/libown.so.1": shared_object(needed=["libc.so.6"]),
+        },
+        {
             "own/_core.so": shared_object(needed=["libc.so.6"]),
             "own/_fast.so": shared_object(needed=["libgomp-a1b2c3d4.so.1"]),
         },
     ],
-    ids=["all of it, through its own library", "a grafted library got lost"],
+    ids=["through its own library", "beside its own library", "a grafted library got lost"],
 )
 def test_a_library_that_the_wheel_cannot_do_without(
     tmp_path: Path, files: Mapping[str, bytes]
