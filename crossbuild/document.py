@@ -15,7 +15,8 @@ Sizes are bytes, times seconds, hashes SHA-256 in hexadecimal. Keys, all always 
 ``failures``      one object per package that failed: name, version, step, error, remedy, log
 ``build_requirements``  packages that were built only because a build needs them
 ``notes``         what the plan wants seen: name and text
-``smoke``         state (``passed``, ``failed``, ``not run``), reason, remedy, image, seconds,
+``smoke``         state (``passed``, ``failed``, ``not run``, ``skipped``), reason, remedy, image,
+                  seconds, earlier (true: the same bytes passed in the same image before),
                   imports (distribution, module, error, seconds)
 """
 
@@ -68,6 +69,7 @@ def smoke(result: SmokeResult) -> dict[str, object]:
         "remedy": result.remedy,
         "image": result.image,
         "seconds": round(result.seconds, 3),
+        "earlier": result.earlier,
         "imports": [
             {
                 "distribution": item.distribution,

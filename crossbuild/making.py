@@ -6,7 +6,9 @@ kept in the store under a key of everything that went into it, and is not made a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,21 +147,28 @@ class Maker:
                 log=log,
                 keep=store.root / "kept" if self._keep else None,
             )
-            emit = self._services.reporter.emit
-            emit(Building(package=step.pin.label, phase="repair"))
-            repaired = repair.repair(raw, self._target, workshop.root, scratch / "repaired")
-            emit(Building(package=step.pin.label, phase="verify"))
-            verify.check(repaired.path, self._target)
+            phases = dict(raw.phases)
+            with self._phase(step, "repair", phases):
+                repaired = repair.repair(raw, self._target, workshop.root, scratch / "repaired")
+            with self._phase(step, "verify", phases):
+                verify.check(repaired.path, self._target)
             path, sha256 = store.adopt(repaired.path, repaired.path.name, repaired.sha256)
         provenance = Provenance(
             origin=Origin.BUILT,
             source=step.source,
             rung=raw.rung,
-            phases=raw.phases,
+            phases=phases,
             grafted=repaired.grafted,
         )
         store.put_record(_BUILT, key, _record(path, sha256, provenance))
         return _verified(step, path, sha256, provenance)
+
+    @contextlib.contextmanager
+    def _phase(self, step: BuildStep, name: str, phases: dict[str, float]) -> Iterator[None]:
+        self._services.reporter.emit(Building(package=step.pin.label, phase=name))
+        began = time.monotonic()
+        yield
+        phases[name] = time.monotonic() - began
 
 
 def _after(step: BuildStep) -> tuple[PackageKey, ...]:

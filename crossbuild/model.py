@@ -334,7 +334,10 @@ class ImportResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SmokeResult:
-    """The proof inside a clean rootfs; ``reason`` says why it failed or did not run."""
+    """The proof inside a clean rootfs; ``reason`` says why it failed or did not run.
+
+    ``earlier``: these very bytes passed in this very rootfs in an earlier run.
+    """
 
     state: SmokeState
     reason: str = ""
@@ -342,6 +345,7 @@ class SmokeResult:
     image: str | None = None
     imports: tuple[ImportResult, ...] = ()
     seconds: float = 0.0
+    earlier: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,7 +15,9 @@ from crossbuild.engine.base import Limits, Role
 from crossbuild.errors import VerificationError
 from crossbuild.making import Made, Maker
 from crossbuild.model import (
+    BuildStep,
     FetchStep,
+    File,
     Formats,
     Origin,
     Plan,
@@ -24,6 +26,7 @@ from crossbuild.model import (
     RunResult,
     SmokeResult,
     SmokeState,
+    Step,
     VerifiedWheel,
     Wanted,
 )
@@ -52,7 +55,28 @@ class Request:
 def plan(request: Request, services: Services) -> Plan:
     """Resolve and decide; downloads no wheel. Raises what resolve raises."""
     bench = Workbench(services, request.target, request.limits)
-    return _plan(request, services, bench, {}, {})
+    return _sized(_plan(request, services, bench, {}, {}), services)
+
+
+def _sized(plan: Plan, services: Services) -> Plan:
+    """Ask for the sizes that the index does not tell; what stays unknown stays None."""
+    files = [_file(step) for step in plan.steps]
+    sizes = services.http.sizes([file.url for file in files if file.size is None])
+    steps = tuple(
+        _with_file(step, replace(file, size=file.size or sizes.get(file.url)))
+        for step, file in zip(plan.steps, files, strict=True)
+    )
+    return replace(plan, steps=steps)
+
+
+def _file(step: Step) -> File:
+    return step.source if isinstance(step, BuildStep) else step.file
+
+
+def _with_file(step: Step, file: File) -> Step:
+    if isinstance(step, BuildStep):
+        return replace(step, source=file)
+    return replace(step, file=file)
 
 
 def run(request: Request, services: Services) -> RunResult:

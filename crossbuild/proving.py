@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from packaging.utils import NormalizedName, canonicalize_name
 
 from crossbuild import catalog, smoke
-from crossbuild.engine.base import Limits, Role
+from crossbuild.engine.base import Limits, Role, Root
 from crossbuild.errors import IntegrityError
-from crossbuild.model import SmokeResult
+from crossbuild.model import ImportResult, SmokeResult, SmokeState
 from crossbuild.smoke import Proof
 from crossbuild.target import Target
 from crossbuild.workbench import Services, download
+
+_PROVEN = "proven"
 
 
 def prove(
@@ -27,6 +33,7 @@ def prove(
 
     ``imports`` are the user's own words (``--import``), imported besides.
 
+    A proof that passed before, of the same bytes in the same image, is not made again.
     NOT_RUN where no image has the target's Python and a glibc that is new enough. Raises
     HostError when this host can run nothing of the target's, NetworkError when the image or
     pip cannot be fetched.
@@ -34,15 +41,41 @@ def prove(
     image = catalog.image_for(target, at_least_floor=True)
     if image is None:
         return smoke.not_run(target)
-    return smoke.smoke(
+    root = services.engine.prepare(image.name, Role.TARGET)
+    proof = Proof(modules={**modules, **_asked(imports)})
+    key = _key(wheelhouse, proof, root, target)
+    if (known := services.store.record(_PROVEN, key)) is not None:
+        return _remembered(known, image.name)
+    result = smoke.smoke(
         wheelhouse,
-        Proof(modules={**modules, **_asked(imports)}),
+        proof,
         target,
         engine=services.engine,
-        root=services.engine.prepare(image.name, Role.TARGET),
+        root=root,
         pip=smoke.pip_tree(_pip(services), target, services.store),
         limits=Limits(),
         reporter=services.reporter,
+    )
+    if result.state is SmokeState.PASSED:
+        services.store.put_record(_PROVEN, key, {"imports": [asdict(i) for i in result.imports]})
+    return result
+
+
+def _key(wheelhouse: Path, proof: Proof, root: Root, target: Target) -> str:
+    """Name everything the proof depends on: the bytes, the rootfs, pip, what is imported."""
+    sums = (wheelhouse / "SHA256SUMS").read_bytes()
+    modules = sorted((name, list(names)) for name, names in proof.modules.items())
+    parts = [root.key, target.interpreter, smoke.PIP_SHA256, json.dumps(modules)]
+    return hashlib.sha256(sums + "\n".join(parts).encode()).hexdigest()
+
+
+def _remembered(known: Mapping[str, Any], image: str) -> SmokeResult:
+    """Give the passed proof of an earlier run: nothing that it depends on has changed."""
+    return SmokeResult(
+        state=SmokeState.PASSED,
+        image=image,
+        imports=tuple(ImportResult(**row) for row in known["imports"]),
+        earlier=True,
     )
 
 
