@@ -68,8 +68,9 @@ def lacks(
 ) -> Iterator[Lack]:
     """Every library that this processor's files need and neither wheel nor platform has.
 
-    ``brought`` are the libraries that other wheels are known to bring. In a ``none-any`` wheel only extension modules count: its other libraries are for whoever
-    has what they need. Raises as ``wheel.read`` does.
+    ``brought`` are the libraries that other wheels are known to bring. In a ``none-any`` wheel
+    only extension modules count: its other libraries are for whoever has what they need.
+    Raises as ``wheel.read`` does.
     """
     files = own(contents, arch)
     there = provided(files).union(brought)
