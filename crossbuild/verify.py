@@ -80,7 +80,7 @@ def examine(path: Path, target: Target) -> Examined:
         contents = wheel.read(path)
         found = tuple(dict.fromkeys(_all(contents, target)))
     except IntegrityError as error:
-        text = str(error).removeprefix(f"{path.name}: ")
+        text = str(error).removeprefix(path.name).lstrip(": ")
         damaged = Finding(file=path.name, kind=FindingKind.ARCHIVE, text=text)
         return Examined(path=path, contents=None, faults=(damaged,))
     return Examined(
