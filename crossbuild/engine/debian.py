@@ -108,6 +108,10 @@ def unpack(
 
     Raises NetworkError, IntegrityError (a signature), StorageError or HostError.
     """
+    if process.which("mmdebstrap") is None:
+        raise HostError(
+            "mmdebstrap is not installed on this host", remedy="Install the package mmdebstrap."
+        )
     packages = image.build if role is Role.BUILD else image.target
     options = [f"--aptopt={line}" for line in archive.options]
     argv = [
@@ -131,14 +135,15 @@ def finish(image: Image, root: Path) -> None:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
     for name, text in _FILES.items():
+        # A link here would lead out of the root: an absolute one means the host's file.
+        (root / name).unlink(missing_ok=True)
         (root / name).write_text(text, encoding="ascii")
-    for path in root.glob("usr/lib/python3*/sitecustomize.py"):
-        path.unlink()
     for name, existing in _ALTERNATIVES.items():
         _link(root / "usr/bin" / name, existing)
     for interpreter in image.interpreters:
+        (root / library(interpreter)[1:] / "sitecustomize.py").unlink(missing_ok=True)
         for name in ("python", "python3", f"python{dotted(interpreter.version)}"):
-            path = root / interpreter.directory.lstrip("/") / name
+            path = root / interpreter.directory[1:] / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.symlink_to(interpreter.path)
 

@@ -8,6 +8,7 @@ number, a cgroup where one can be made); this catches the rest.
 from __future__ import annotations
 
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -94,6 +95,8 @@ class _Gauge:
         self._mark_cpu = 0.0
         self._disk = 0
         self._disk_due = 0.0
+        self._memory = 0
+        self._asking = threading.Thread()
 
     def check(self, last_output: float, printed: int) -> Stop | None:
         """The limit that is passed now, if one is."""
@@ -106,11 +109,26 @@ class _Gauge:
             return None
         if usage.processes > limits.processes:
             return Stop.PROCESSES
-        if usage.memory > limits.memory and exact_memory(self._pid) > limits.memory:
+        if usage.memory > limits.memory and self._exact_memory() > limits.memory:
             return Stop.MEMORY
         if self._is_idle(now, usage.cpu, last_output):
             return Stop.IDLE
         return Stop.DISK if self._disk_use(now) + printed > limits.disk else None
+
+    def _exact_memory(self) -> int:
+        """The memory in use when last asked; asked on the side, for the answer can take long.
+
+        The kernel gives it only when no thread of the process maps memory or forks: half a
+        minute was seen in a fork bomb.
+        """
+        if not self._asking.is_alive():
+            self._asking = threading.Thread(target=self._ask_memory, daemon=True)
+            self._asking.start()
+            self._asking.join(_POLL)
+        return self._memory
+
+    def _ask_memory(self) -> None:
+        self._memory = exact_memory(self._pid)
 
     def _is_idle(self, now: float, cpu: float, last_output: float) -> bool:
         """Whether nothing was printed and next to no CPU used since the mark, for too long."""

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from crossbuild import catalog
+from crossbuild.engine import debian
+from crossbuild.engine.apt import Archive
+from crossbuild.engine.base import Role
+from crossbuild.errors import (
+    CrossbuildError,
+    HostError,
+    IntegrityError,
+    NetworkError,
+    StorageError,
+)
+from tests.engine.programs import install
+
+IMAGE = catalog.image("bookworm-aarch64")
+MIRROR = Archive(mirror="http://mirror.example/debian", options=('Acquire::Retries "3";',))
+
+
+def unpack(root: Path, archive: Archive = MIRROR, **environment: str) -> None:
+    debian.unpack(
+        IMAGE,
+        Role.TARGET,
+        root,
+        archive=archive,
+        environment={"PATH": os.environ["PATH"], **environment},
+    )
+
+
+UNREACHABLE = """\
+W: some warning
+E: Failed to fetch http://mirror.example/InRelease  Could not connect to mirror.example:80
+E: mmdebstrap failed to run"""
+UNSIGNED = """\
+W: GPG error: The following signatures couldn't be verified: NO_PUBKEY 0E98404D386FA1D9
+E: Failed to fetch http://mirror.example/InRelease"""
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "message"),
+    [
+        (UNREACHABLE, NetworkError, "Could not connect to mirror.example:80"),
+        (UNSIGNED, IntegrityError, "NO_PUBKEY 0E98404D386FA1D9"),
+        (
+            "E: Failed to fetch http://mirror.example/x.deb  Hash Sum mismatch",
+            IntegrityError,
+            "Hash Sum mismatch",
+        ),
+        (
+            "E: Write error - write (28: No space left on device)\nE: Unable to fetch some",
+            StorageError,
+            "No space left on device",
+        ),
+        ("E: Unable to locate package python3.11", HostError, "python3.11"),
+        ("something else entirely", HostError, "something else entirely"),
+    ],
+)
+def test_what_apt_complains_of_becomes_one_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    said: str,
+    kind: type[CrossbuildError],
+    message: str,
+) -> None:
+    install(monkeypatch, tmp_path / "bin", unshare=f"cat >&2 <<'E'\n{said}\nE\nexit 25")
+    with pytest.raises(kind) as caught:
+        unpack(tmp_path / "root")
+    assert type(caught.value) is kind
+    assert message in str(caught.value)
+    assert "Debian bookworm for aarch64 could not be unpacked" in str(caught.value)
+    assert "http://mirror.example/debian" in str(caught.value)
+
+
+def test_the_users_proxy_and_the_hosts_settings_reach_apt_and_nothing_else_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = tmp_path / "seen"
+    install(monkeypatch, tmp_path / "bin", unshare=f'(env; printf "<%s>\\n" "$@") >{seen}')
+    unpack(tmp_path / "root", https_proxy="http://p.example", SECRET_TOKEN="s3cret")
+    text = seen.read_text(encoding="utf-8")
+    assert "https_proxy=http://p.example\n" in text
+    assert "SECRET_TOKEN" not in text
+    assert '<--aptopt=Acquire::Retries "3";>' in text
+    assert "<--arch=arm64>" in text
+    assert text.rstrip().endswith(
+        f"<bookworm>\n<{tmp_path / 'root'}>\n<http://mirror.example/debian>"
+    )
+
+
+def test_an_open_mirror_is_left_to_mmdebstrap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = tmp_path / "seen"
+    install(monkeypatch, tmp_path / "bin", unshare=f'printf "<%s>\\n" "$@" >{seen}')
+    unpack(tmp_path / "root", Archive())
+    assert seen.read_text(encoding="utf-8").endswith(f"<bookworm>\n<{tmp_path / 'root'}>\n")
+
+
+def test_a_missing_mmdebstrap_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(HostError, match="mmdebstrap is not installed") as caught:
+        unpack(tmp_path / "root")
+    assert "mmdebstrap" in caught.value.remedy
+
+
+def test_finishing_does_what_maintainer_scripts_would_have_done(tmp_path: Path) -> None:
+    for name in ("usr/bin", "usr/lib/python3.11", "usr/share/doc/x", "etc/apt", "dev"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("gcc", "mawk", "which"):
+        (tmp_path / "usr/bin" / name).write_text("", encoding="ascii")
+    (tmp_path / "usr/lib/python3.11/sitecustomize.py").symlink_to("/etc/sitecustomize.py")
+    debian.finish(IMAGE, tmp_path)
+    links = {
+        path.name: path.readlink()
+        for path in (tmp_path / "usr/bin").iterdir()
+        if path.is_symlink()
+    }
+    assert links == {"cc": Path("gcc"), "awk": Path("mawk")}
+    python = tmp_path / "opt/python/cp311-cp311/bin/python"
+    assert python.readlink() == Path("/usr/bin/python3.11")
+    assert "builder:x:1000" in (tmp_path / "etc/passwd").read_text(encoding="ascii")
+    assert not (tmp_path / "usr/share/doc").exists()
+    assert not (tmp_path / "etc/apt").exists()
+    assert list((tmp_path / "usr/lib/python3.11").iterdir()) == []
+
+
+def test_the_key_of_a_root_names_the_versions_of_its_packages(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    keys = []
+    for version in ("3.11.2-6", "3.11.2-7", "3.11.2-6"):
+        (tmp_path / debian.MANIFEST).write_text(f"python3.11_{version}_arm64.deb\n", "ascii")
+        keys.append(debian.content_key(tmp_path))
+    assert keys[0] == keys[2] != keys[1]

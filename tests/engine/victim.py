@@ -1,0 +1,28 @@
+"""A crossbuild that is killed: ``prepare`` or a session with a sleeper, until it dies.
+
+Arguments: the store, the image, and ``prepare`` or ``session``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from crossbuild.engine.base import Role
+from crossbuild.engine.rootfs import RootfsEngine
+from crossbuild.store import Store
+
+
+def main(store: str, image: str, what: str) -> None:
+    engine = RootfsEngine(Store(Path(store)), environment=dict(os.environ))
+    print("ready", flush=True)
+    root = engine.prepare(image, Role.TARGET)
+    if what == "session":
+        with engine.session(root) as session:
+            command = ["sh", "-c", "sleep 98765 & echo running; sleep 98765"]
+            session.run(command, on_line=lambda line: print(line, flush=True))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

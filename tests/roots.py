@@ -1,0 +1,50 @@
+"""Prepared roots, shared by every test of a run that needs emulation.
+
+Unpacking takes a while and reads the Debian mirror: ``CROSSBUILD_TEST_CACHE`` names a
+directory to keep the roots in between runs.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from crossbuild import catalog
+from crossbuild.engine import emulation
+from crossbuild.engine.base import Role, Root
+from crossbuild.engine.rootfs import RootfsEngine
+from crossbuild.errors import HostError
+from crossbuild.store import Store
+
+IMAGE = "bookworm-aarch64"
+
+
+@pytest.fixture(scope="session")
+def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store that lasts for the run, or longer."""
+    kept = os.environ.get("CROSSBUILD_TEST_CACHE")
+    return Store(Path(kept) if kept else tmp_path_factory.mktemp("shared-store"))
+
+
+@pytest.fixture(scope="session")
+def engine(shared_store: Store) -> RootfsEngine:
+    """The embedded engine; skips where the host cannot run the image's programs."""
+    try:
+        emulation.how(catalog.image(IMAGE).arch)
+    except HostError as error:
+        pytest.skip(f"this host cannot run {IMAGE}: {error}")
+    return RootfsEngine(shared_store, environment=dict(os.environ))
+
+
+@pytest.fixture(scope="session")
+def target_root(engine: RootfsEngine) -> Root:
+    """A clean machine."""
+    return engine.prepare(IMAGE, Role.TARGET)
+
+
+@pytest.fixture(scope="session")
+def build_root(engine: RootfsEngine) -> Root:
+    """A machine with headers and compilers."""
+    return engine.prepare(IMAGE, Role.BUILD)

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from crossbuild import catalog
+from crossbuild.errors import UsageError
+from crossbuild.platforms import ARCHES
+from crossbuild.target import Target
+
+GOOD = """\
+suite = "sid"
+glibc = "2.50"
+arches = ["aarch64", "s390x"]
+
+[pythons]
+cp314-cp314 = "/usr/bin/python3.14"
+
+[packages]
+common = ["python3.14"]
+build = ["gcc", "g++"]
+target = ["libstdc++6"]
+"""
+
+
+def write(directory: Path, text: str) -> Path:
+    path = directory / "sid.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_every_shipped_image_is_understood_and_the_oldest_comes_first() -> None:
+    found = [(image.name, image.glibc) for image in catalog.images()]
+    assert found == [
+        ("bullseye-aarch64", (2, 31)),
+        ("bookworm-aarch64", (2, 36)),
+        ("trixie-aarch64", (2, 41)),
+    ]
+
+
+def test_no_clean_machine_is_given_compilers_headers_or_pip() -> None:
+    for image in catalog.images():
+        unwanted = [name for name in image.target if re.search(r"-dev$|gcc$|g\+\+|pip|venv", name)]
+        assert unwanted == [], image.name
+
+
+@pytest.mark.parametrize(
+    ("platform", "python", "expected"),
+    [
+        ("manylinux2014_aarch64", "3.9", "bullseye-aarch64"),
+        ("manylinux2014_aarch64", "3.11", "bookworm-aarch64"),
+        ("manylinux2014_aarch64", "3.13", "trixie-aarch64"),
+        ("linux_aarch64", "3.11", "bookworm-aarch64"),
+        ("manylinux2014_aarch64", "3.8", None),
+        ("manylinux2014_s390x", "3.11", None),
+        ("musllinux_1_2_aarch64", "3.11", None),
+    ],
+)
+def test_the_image_is_the_oldest_with_the_python(
+    platform: str, python: str, expected: str | None
+) -> None:
+    found = catalog.image_for(Target.parse(platform, python))
+    assert (found.name if found else None) == expected
+
+
+@pytest.mark.parametrize(
+    ("floor", "expected"), [(17, True), (36, True), (37, False)], ids=["below", "equal", "above"]
+)
+def test_a_clean_machine_must_have_the_targets_glibc(floor: int, expected: bool) -> None:
+    target = Target.parse(f"manylinux_2_{floor}_aarch64", "3.11")
+    assert (catalog.image_for(target, at_least_floor=True) is not None) is expected
+    assert catalog.image_for(target) is not None
+
+
+def test_an_image_is_found_by_name_or_the_names_are_listed() -> None:
+    assert catalog.image("trixie-aarch64").suite == "trixie"
+    with pytest.raises(UsageError, match="no image 'sid-aarch64'") as caught:
+        catalog.image("sid-aarch64")
+    assert "trixie-aarch64" in caught.value.remedy
+
+
+def test_one_file_gives_an_image_for_each_processor(tmp_path: Path) -> None:
+    first, second = catalog.read(write(tmp_path, GOOD))
+    assert (first.name, first.arch) == ("sid-aarch64", ARCHES["aarch64"])
+    assert (second.name, second.arch) == ("sid-s390x", ARCHES["s390x"])
+    assert first.build == ("python3.14", "gcc", "g++")
+    assert first.target == ("python3.14", "libstdc++6")
+    interpreter = first.interpreter((3, 14))
+    assert interpreter is not None
+    assert interpreter.command == "/opt/python/cp314-cp314/bin/python"
+    assert interpreter.cache_tag == "cpython-314"
+    assert first.interpreter((3, 11)) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('suite = "sid"', "suite = 13", "suite: a text is expected"),
+        ('suite = "sid"\n', "", "suite: missing"),
+        ('glibc = "2.50"', 'glibc = "new"', "glibc: a version like"),
+        ('["aarch64", "s390x"]', '["arm64"]', "arches: 'arm64' is none of"),
+        ("cp314-cp314", "python3", "python3: a tag like"),
+        ("cp314-cp314", "cp314-cp313", "cp314-cp313: a tag like"),
+        ('common = ["python3.14"]', 'comon = ["python3.14"]', "packages.comon: unknown key"),
+        ('build = ["gcc", "g++"]', 'build = "gcc"', "packages.build: a list of names"),
+        ('"gcc", "g++"', '"gcc", "--option"', "'--option' is not a name"),
+        ("[pythons]", "[pythns]", "pythns: unknown key"),
+        ('suite = "sid"', "suite = ", "is not TOML"),
+    ],
+)
+def test_what_is_not_understood_names_the_file_and_the_key(
+    tmp_path: Path, old: str, new: str, complaint: str
+) -> None:
+    assert old in GOOD
+    path = write(tmp_path, GOOD.replace(old, new))
+    with pytest.raises(UsageError, match=re.escape(complaint)) as caught:
+        catalog.read(path)
+    assert str(path) in str(caught.value)
