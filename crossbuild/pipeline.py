@@ -9,7 +9,7 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName, canonicalize_name
 
-from crossbuild import bundle, catalog, document, process, verify, wheel
+from crossbuild import bundle, catalog, document, process, verify, wheel, wording
 from crossbuild.disk import hash_of
 from crossbuild.engine.base import Limits, Role
 from crossbuild.errors import VerificationError
@@ -186,7 +186,8 @@ def _download(
 ) -> tuple[dict[NormalizedName, VerifiedWheel], dict[str, str]]:
     """Fetch and check every wheel of the plan; the second value names the unsound files."""
     steps = [step for step in current.steps if isinstance(step, FetchStep)]
-    services.reporter.emit(Stage(name="fetch", detail=f"{len(steps)} wheels"))
+    detail = wording.count(len(steps), "wheel")
+    services.reporter.emit(Stage(name="fetch", detail=detail, steps=len(steps)))
     paths: list[tuple[FetchStep | ReuseStep, Path]] = [
         (step, request.output / step.file.filename)
         for step in current.steps

@@ -15,7 +15,7 @@ from crossbuild.report import Building, Event, Level, Message, Stage, Transfer, 
 
 _RATE_WINDOW = 5.0
 """Seconds of downloads that the shown rate is measured over."""
-_QUIET_WAIT = 1.0
+_QUIET_WAIT = 5.0
 """Waits shorter than this many seconds leave no line."""
 _VERBS = {
     "resolve": ("Resolving", "Resolved"),
@@ -155,7 +155,7 @@ class Board:
         """
         if name == "resolve":
             return subject(name, work.doing)
-        if name == "fetch":
+        if name == "fetch" and work.steps != 0:
             if not work.ended:
                 return f"{work.doing}, all here already" if work.doing else ""
             return f"{wording.count(work.ended, 'file')}, {wording.size(self.received)}"
@@ -181,15 +181,12 @@ class Board:
             work = self.builds.setdefault(event.package, Work(title=event.package, since=now))
             work.doing = event.phase
             return ()
-        work = self.builds.pop(event.package, Work(title=event.package, since=now))
+        known = event.package in self.builds
+        since = self.builds.pop(event.package).since if known else None
         if stage := self.stages.get("build"):
             stage.ended += 1
             stage.failed += not event.ok
-        seconds = now - work.since
-        if event.ok:
-            return (Line(mark=Mark.DONE, verb="Built", text=event.package, seconds=seconds),)
-        text = f"{event.package}: {event.detail}" if event.detail else event.package
-        return (Line(mark=Mark.FAILED, verb="Failed", text=text, seconds=seconds),)
+        return (_built(event, None if since is None else now - since),)
 
     def _waiting(self, event: Waiting, now: float) -> tuple[Line, ...]:
         if not event.done:
@@ -225,6 +222,16 @@ def label(filename: str) -> str:
             name, _, version = filename.removesuffix(suffix).rpartition("-")
             return f"{name} {version} source" if name else filename
     return filename.removesuffix(".metadata")
+
+
+def _built(event: Building, seconds: float | None) -> Line:
+    """The end of a build; one that never entered a phase was found in the store."""
+    if not event.ok:
+        text = f"{event.package}: {event.detail}" if event.detail else event.package
+        return Line(mark=Mark.FAILED, verb="Failed", text=text, seconds=seconds)
+    if seconds is None:
+        return Line(mark=Mark.DONE, verb="Found", text=f"{event.package}, built earlier")
+    return Line(mark=Mark.DONE, verb="Built", text=event.package, seconds=seconds)
 
 
 def _message(event: Message) -> Line:

@@ -232,7 +232,7 @@ class Plain(Renderer):
 
 def _beginning(event: Event, board: Board) -> str:
     """Say in plain output that something begins."""
-    if isinstance(event, Stage) and not event.done:
+    if isinstance(event, Stage) and not event.done and event.steps != 0:
         return f"{verbs(event.name)[0]} {subject(event.name, event.detail)}".strip()
     if isinstance(event, Building) and event.phase is not None:
         return f"Building {event.package}: {event.phase}"

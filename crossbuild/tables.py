@@ -240,15 +240,16 @@ def smoke(page: Page, result: SmokeResult) -> Table:
         tracebacks = [item.error for item in result.imports if item.error is not None]
         ends = [error.strip() for error in tracebacks]
         return _said(page, "failed", f"The proof failed: {result.reason}", *ends)
-    word = "Not proven" if result.state is SmokeState.NOT_RUN else "Proof skipped"
+    if result.state is SmokeState.SKIPPED:
+        return _said(page, "note", f"Not proven by installing: {result.reason}")
     more = [result.remedy] if result.remedy else []
-    return _said(page, "warning", f"{word}: {result.reason}", *more)
+    return _said(page, "warning", f"Not proven: {result.reason}", *more)
 
 
 def _next(output: Path) -> Text:
+    # pip demands hashes as soon as one requirement has some, and all of these have.
     command = (
-        f"pip install --no-index --find-links {output.name} --require-hashes "
-        f"-r {output.name}/requirements.txt"
+        f"pip install --no-index --find-links {output.name} -r {output.name}/requirements.txt"
     )
     return Text.assemble(("On the target:\n", "dim"), f"  {command}")
 
@@ -260,6 +261,7 @@ def _said(page: Page, kind: str, head: str, *more: str, seconds: float | None = 
         "done": (signs.done, "bold green"),
         "failed": (signs.failed, "bold red"),
         "warning": (signs.warning, "bold yellow"),
+        "note": (signs.dot, "dim"),
     }[kind]
     text = Text(head)
     if seconds is not None:

@@ -108,9 +108,21 @@ def test_only_long_waits_leave_a_line() -> None:
         (0.5, replace(short, done=True)),
         (1, long),
         (1, long),
-        (5, replace(long, done=True)),
-        (6, replace(long, done=True)),
+        (9, replace(long, done=True)),
+        (9, replace(long, done=True)),
     ) == ["done: Unpacking bookworm"]
+
+
+def test_a_wheel_that_was_built_earlier_is_not_called_built() -> None:
+    assert played(
+        Board(), (0, Stage(name="build", steps=1)), (0, Building(package="a 1.0", phase=None))
+    ) == ["done: Found a 1.0, built earlier"]
+
+
+def test_a_fetch_of_nothing_leaves_no_line() -> None:
+    board = Board()
+    board.apply(Stage(name="fetch", detail="0 wheels", steps=0), 0)
+    assert board.finish(1) == ()
 
 
 def test_a_resumed_download_counts_what_was_there_but_not_its_speed() -> None:
@@ -198,7 +210,7 @@ def events() -> list[Event]:
         Stage(name="fetch", detail="1 wheels", steps=1),
         Transfer(filename=NUMPY, received=1000, total=1000, done=True),
         Waiting(what="unpacking bookworm"),
-        Waiting(what="unpacking bookworm", done=True, seconds=4.8),
+        Waiting(what="unpacking bookworm", done=True, seconds=12.8),
         Building(package="kiwisolver 1.4.7", phase="native compiler"),
         Building(package="kiwisolver 1.4.7", phase=None, ok=False, detail="token hunter2"),
     ]
@@ -218,7 +230,7 @@ def test_plain_output_is_one_line_for_each_thing() -> None:
         "Fetching 1 wheels",
         f"Fetched {NUMPY}, 1.00 kB",
         "Unpacking bookworm",
-        "done: unpacking bookworm (4.8s)",
+        "done: unpacking bookworm (13s)",
         "Building kiwisolver 1.4.7: native compiler",
         "Failed kiwisolver 1.4.7: token hunter2 (0.0s)",
         "Fetched 1 file, 1.00 kB (0.0s)",
@@ -344,7 +356,7 @@ def test_a_good_end() -> None:
     assert "nothing missing, nothing left over" in text
     assert "✓ Installed offline in a clean debian-bookworm-arm64, 2 modules imported" in text
     assert "./wheelhouse  6 wheels, 14.6 MB, for manylinux2014_aarch64, CPython 3.11" in text
-    assert "pip install --no-index --find-links wheelhouse --require-hashes" in text
+    assert "pip install --no-index --find-links wheelhouse -r wheelhouse/requirements.txt" in text
 
 
 def test_an_incomplete_end_claims_nothing_whole() -> None:
