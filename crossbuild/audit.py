@@ -30,10 +30,14 @@ from crossbuild.workbench import Services
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Audit:
-    """What was found: ``findings`` of single wheels and of the closure, then the smoke."""
+    """What was found: faults of single wheels and of the closure, then the smoke install.
+
+    ``remarks`` are worth a look and fail nothing.
+    """
 
     wheels: tuple[Path, ...]
     findings: tuple[Finding, ...]
+    remarks: tuple[Finding, ...]
     smoke: SmokeResult
 
     @property
@@ -64,14 +68,10 @@ def audit(
             f"{directory} holds no wheel", remedy="Name a directory with *.whl files."
         )
     services.reporter.emit(Stage(name="verify", detail=str(directory), steps=len(paths)))
-    contents: list[WheelContents] = []
-    found: list[Finding] = []
-    for path in paths:
-        own = verify.findings(path, target)
-        found += own
-        if not own:
-            contents.append(verify.check(path, target))
-    if len(contents) == len(paths):
+    examined = [verify.examine(path, target) for path in paths]
+    found = [fault for item in examined for fault in item.faults]
+    contents = [item.contents for item in examined if item.contents is not None]
+    if not found:
         found += verify.closure(contents, wanted, target)
     if found and smoke:
         state = SmokeResult(state=SmokeState.SKIPPED, reason="the static checks found faults")
@@ -79,7 +79,8 @@ def audit(
         state = SmokeResult(state=SmokeState.SKIPPED, reason="not asked for")
     else:
         state = _install(paths, contents, imports, target, services)
-    return Audit(wheels=paths, findings=tuple(found), smoke=state)
+    remarks = tuple(remark for item in examined for remark in item.remarks)
+    return Audit(wheels=paths, findings=tuple(found), remarks=remarks, smoke=state)
 
 
 def _install(

@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.utils import NormalizedName, canonicalize_name
 
-from crossbuild import bundle, catalog, document, process, verify, wheel, wording
-from crossbuild.disk import hash_of
+from crossbuild import bundle, catalog, document, process, verify, wheel
 from crossbuild.engine.base import Limits, Role
 from crossbuild.errors import VerificationError
 from crossbuild.making import Made, Maker
 from crossbuild.model import (
     BuildStep,
-    FetchStep,
     File,
-    Formats,
     Origin,
     Plan,
-    Provenance,
-    ReuseStep,
     RunResult,
     SmokeResult,
     SmokeState,
     Step,
-    VerifiedWheel,
     Wanted,
 )
-from crossbuild.plan import plan as make_plan
 from crossbuild.proving import prove
-from crossbuild.report import Level, Message, Stage
-from crossbuild.resolve import resolve
+from crossbuild.settling import Planner, Settled
 from crossbuild.smoke import not_run
 from crossbuild.target import Target
+from crossbuild.wheel import WheelContents
 from crossbuild.workbench import Services, Workbench
 
 
@@ -54,8 +47,12 @@ class Request:
 
 def plan(request: Request, services: Services) -> Plan:
     """Resolve and decide; downloads no wheel. Raises what resolve raises."""
+    return _sized(_planner(request, services).plan({}, {}), services)
+
+
+def _planner(request: Request, services: Services) -> Planner:
     bench = Workbench(services, request.target, request.limits)
-    return _sized(_plan(request, services, bench, {}, {}), services)
+    return Planner(wanted=request.wanted, target=request.target, services=services, bench=bench)
 
 
 def _sized(plan: Plan, services: Services) -> Plan:
@@ -88,10 +85,10 @@ def run(request: Request, services: Services) -> RunResult:
     with bundle.staging(request.output) as directory, ThreadPoolExecutor(1) as ahead:
         try:
             _prepare_ahead(request, services, ahead)
-            bench = Workbench(services, request.target, request.limits)
-            settled, wheels = _settle(request, services, bench)
-            made = Maker(request.target, services, bench, request.keep).make(settled)
-            result = _judge(request, settled, wheels, made)
+            planner = _planner(request, services)
+            settled = planner.settle(request.output)
+            made = Maker(request.target, services, planner.bench, request.keep).make(settled.plan)
+            result = _judge(request, settled, made)
             if not result.wheels:
                 return replace(result, output=None)
             bundle.fill(directory, result.wheels, request.target)
@@ -117,9 +114,13 @@ def fetch(request: Request, services: Services) -> RunResult:
 
 
 def _prepare_ahead(request: Request, services: Services, ahead: ThreadPoolExecutor) -> None:
-    """Unpack the clean rootfs while the index answers; the proof says what goes wrong in it."""
+    """Unpack the clean rootfs while the index answers; the proof says what goes wrong in it.
+
+    Raises HostError at once where nothing of the target's can run.
+    """
     image = catalog.image_for(request.target, at_least_floor=True) if request.smoke else None
     if image is not None:
+        services.engine.check(image.name)
         ahead.submit(services.engine.prepare, image.name, Role.TARGET)
 
 
@@ -134,115 +135,26 @@ def warm(target: Target, services: Services) -> None:
     _ = bench.workshop
 
 
-def _plan(
-    request: Request,
-    services: Services,
-    bench: Workbench,
-    refused: Mapping[str, str],
-    existing: Mapping[str, str],
-) -> Plan:
-    services.reporter.emit(Stage(name="resolve", detail=str(request.target)))
-    resolution = resolve(
-        request.wanted,
-        request.target,
-        uv=services.uv,
-        index=services.index,
-        inspector=bench,
-        refused=refused,
-        reporter=services.reporter,
-    )
-    return make_plan(resolution, request.target, request.wanted.formats, existing)
-
-
-def _settle(
-    request: Request, services: Services, bench: Workbench
-) -> tuple[Plan, dict[NormalizedName, VerifiedWheel]]:
-    """Plan and download until every downloaded wheel is sound; each round refuses at least one."""
-    refused: dict[str, str] = {}
-    existing = bundle.existing(request.output)
-    while True:
-        current = _plan(request, services, bench, refused, existing)
-        wheels, unsound = _download(current, request, services, bench)
-        if not unsound:
-            return current, wheels
-        refused |= unsound
-        _refuse(unsound, request.wanted.formats, services)
-
-
-def _refuse(unsound: Mapping[str, str], formats: Formats, services: Services) -> None:
-    if formats.only_binary_all:
-        raise VerificationError(
-            "; ".join(unsound.values()),
-            remedy="Choose another version, or let crossbuild build it (run without "
-            "--only-binary :all:).",
-        )
-    for filename, why in unsound.items():
-        text = f"{filename} is refused, planning again without it: {why}"
-        services.reporter.emit(Message(text=text, level=Level.WARNING))
-
-
-def _download(
-    current: Plan, request: Request, services: Services, bench: Workbench
-) -> tuple[dict[NormalizedName, VerifiedWheel], dict[str, str]]:
-    """Fetch and check every wheel of the plan; the second value names the unsound files."""
-    steps = [step for step in current.steps if isinstance(step, FetchStep)]
-    detail = wording.count(len(steps), "wheel")
-    services.reporter.emit(Stage(name="fetch", detail=detail, steps=len(steps)))
-    paths: list[tuple[FetchStep | ReuseStep, Path]] = [
-        (step, request.output / step.file.filename)
-        for step in current.steps
-        if isinstance(step, ReuseStep)
-    ]
-    paths += zip(steps, bench.download([step.file for step in steps]), strict=True)
-    wheels: dict[NormalizedName, VerifiedWheel] = {}
-    unsound: dict[str, str] = {}
-    for step, path in paths:
-        try:
-            verify.check(path, request.target)
-        except VerificationError as error:
-            unsound[step.file.filename] = str(error)
-        else:
-            wheels[step.pin.name] = _verified(step, path)
-    return wheels, unsound
-
-
-def _verified(step: FetchStep | ReuseStep, path: Path) -> VerifiedWheel:
-    origin = Origin.FETCHED if isinstance(step, FetchStep) else Origin.REUSED
-    return VerifiedWheel(
-        name=step.pin.name,
-        version=step.pin.version,
-        path=path,
-        sha256=hash_of(path),
-        size=path.stat().st_size,
-        provenance=Provenance(origin=origin, source=step.file),
-    )
-
-
-def _judge(
-    request: Request, current: Plan, fetched: Mapping[NormalizedName, VerifiedWheel], made: Made
-) -> RunResult:
+def _judge(request: Request, settled: Settled, made: Made) -> RunResult:
     """Put the wheels together and check that the closure is whole, unless packages failed."""
-    keys = [(step.pin.name, step.pin.version) for step in current.steps]
-    built = {key[0]: made.wheels[key] for key in keys if key in made.wheels}
-    both = {**fetched, **built}
-    wheels = tuple(both[name] for name in sorted(both))
+    keys = [(step.pin.name, step.pin.version) for step in settled.plan.steps]
+    built = [made.wheels[key] for key in keys if key in made.wheels]
     if not made.failures:
-        _check_closure(wheels, request)
-    skipped = SmokeResult(state=SmokeState.SKIPPED, reason="not asked for")
+        _check_closure(request, [*settled.contents, *(wheel.read(item.path) for item in built)])
+    wheels = sorted([*settled.wheels, *built], key=lambda item: item.name)
     return RunResult(
-        plan=current,
-        wheels=wheels,
+        plan=settled.plan,
+        wheels=tuple(wheels),
         failures=made.failures,
-        smoke=skipped,
+        smoke=SmokeResult(state=SmokeState.SKIPPED, reason="not asked for"),
         output=request.output,
     )
 
 
-def _check_closure(wheels: Sequence[VerifiedWheel], request: Request) -> None:
-    contents = [wheel.read(item.path) for item in wheels]
+def _check_closure(request: Request, contents: Sequence[WheelContents]) -> None:
     findings = verify.closure(contents, request.wanted.requirements, request.target)
     if findings:
-        raise VerificationError("; ".join(finding.text for finding in findings))
+        raise VerificationError("; ".join(map(str, findings)))
 
 
 def _prove(

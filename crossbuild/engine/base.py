@@ -116,6 +116,9 @@ class Engine(Protocol):
 
     name: str
 
+    def check(self, image: str) -> None:
+        """Find out at once whether programs of the image can run here. Raises HostError."""
+
     def prepare(self, image: str, role: Role) -> Root:
         """Make the image ready; slow the first time. Raises HostError, NetworkError."""
 

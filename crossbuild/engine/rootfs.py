@@ -57,6 +57,10 @@ class RootfsEngine:
         self._host = {"PATH": self._environment.get("PATH", os.defpath)}
         self._emulations: dict[Arch, Emulation] = {}
 
+    def check(self, image: str) -> None:
+        """Find out at once whether programs of the image can run here. Raises HostError."""
+        self._emulation(catalog.image(image).arch)
+
     def prepare(self, image: str, role: Role) -> Root:
         """The image, from the store or unpacked now (about 20 s and 400 MB).
 
