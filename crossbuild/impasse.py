@@ -19,6 +19,7 @@ _SHOWN = 8
 """How many versions or reasons a message names before it counts the rest."""
 _REMEDIES = {
     Refusal.POLICY: "Let it be built or downloaded: change --only-binary or --no-binary for it.",
+    Refusal.FLOOR: "Choose a --target with a newer libc, if the machine has it.",
     Refusal.PYTHON: "Choose a --python that it supports, or another version of it.",
     Refusal.NO_HASH: "Use an index that gives hashes, or download the file and name its path.",
 }
@@ -78,11 +79,13 @@ def _remedy(matching: Sequence[Release], releases: Releases) -> str:
 def _barred(name: NormalizedName, releases: Releases, explanation: str) -> str:
     """Say why the newest versions of a package cannot be used, if the explanation names them."""
     barred = list(takewhile(lambda item: not (item.wheel or item.sdist), releases.values()))
-    ranges = [f"{sign}{item.version}" for item in barred for sign in ("==", ">=", "<=", ">", "<")]
-    if name not in explanation or not any(text in explanation for text in ranges):
+    if not barred:
         return ""
-    which = "No file" if len(barred) == len(releases) else "No newer file"
-    return f"{which} of {name} can be used: {_refused(barred)}"
+    ranges = [f"{sign}{item.version}" for item in barred for sign in ("==", ">=", "<=", ">", "<")]
+    every = len(barred) == len(releases)
+    if name not in explanation or not (every or any(text in explanation for text in ranges)):
+        return ""
+    return f"{'No file' if every else 'No newer file'} of {name} can be used: {_refused(barred)}"
 
 
 def _refused(releases: Sequence[Release]) -> str:

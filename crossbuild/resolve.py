@@ -7,9 +7,12 @@ environment of its own (``environments``). No code of any package runs outside t
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
@@ -60,24 +63,33 @@ def resolve(
         constraints=tuple(_named(item) for item in constraints if item.url is None),
         formats=wanted.formats,
     )
-    solver = Solver(uv, supply)
-    environments = Environments(solver, inspector)
-    with _waiting(reporter, f"choosing versions for {target}"):
-        found = _solved(goal, wanted.policy, solver, environments)
-    with _waiting(reporter, "choosing versions for the builds"):
-        environments.settle(found)
+    with tempfile.TemporaryDirectory(prefix="crossbuild-uv-") as cache:
+        solver = Solver(replace(uv, cache=uv.cache or Path(cache)), supply)
+        resolution = _resolved(goal, wanted.policy, solver, inspector, reporter)
     for file, reason in supply.refused.items() - refused.items():
         text = f"{file} is refused: {reason}"
         reporter.emit(Message(text=text, level=Level.WARNING))
-    requested = frozenset(canonicalize_name(item.name) for item in requirements)
+    return resolution
+
+
+def _resolved(
+    goal: Goal, policy: Policy, solver: Solver, inspector: Inspector, reporter: Reporter
+) -> Resolution:
+    supply = solver.supply
+    environments = Environments(solver, inspector)
+    with _waiting(reporter, f"choosing versions for {supply.target}"):
+        found = _solved(goal, policy, solver, environments)
+    with _waiting(reporter, "choosing versions for the builds"):
+        environments.settle(found)
+    requested = frozenset(canonicalize_name(item.name) for item in goal.requirements)
     return Resolution(
         pins=solver.pins(found, requested),
         sources=dict(sorted(environments.sources.items())),
         environments=dict(sorted(environments.closures.items())),
-        refused=supply.refused,
-        newest=_newest(goal, found, solver) if wanted.policy is Policy.WHEEL_FIRST else {},
+        newest=_newest(goal, found, solver) if policy is Policy.WHEEL_FIRST else {},
         elsewhere=_elsewhere(found, goal.formats, supply),
         notes=(*_notes(found, supply), *environments.notes),
+        refused=supply.refused,
     )
 
 
@@ -165,7 +177,10 @@ def _notes(found: Found, supply: Supply) -> Iterator[Note]:
         if pick.release.yanked is not None:
             reason = pick.release.yanked or "no reason given"
             yield Note(name=pick.name, text=f"{pick.release.version} was yanked: {reason}")
-        for remark in supply.requires(pick.name, pick.release).assumed:
+        projection = supply.requires(pick.name, pick.release)
+        for extra in sorted(pick.extras.difference(projection.extras)):
+            yield Note(name=pick.name, text=f"{pick.release.version} has no extra named {extra}")
+        for remark in projection.assumed:
             if remark.extra in {None, *pick.extras}:
                 text = f"{remark.text} hangs on the patch release: taken as {full}, tell --python"
                 yield Note(name=pick.name, text=text)
