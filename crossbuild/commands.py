@@ -7,8 +7,10 @@ import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from crossbuild import (
+    checkup,
     doctor,
     document,
     hostviews,
@@ -20,6 +22,7 @@ from crossbuild import (
 )
 from crossbuild import plan as planning
 from crossbuild.arguments import Options
+from crossbuild.checkup import Order, check_up
 from crossbuild.configuration import Indexes
 from crossbuild.doctor import Check, Question
 from crossbuild.engine.rootfs import RootfsEngine
@@ -136,6 +139,28 @@ def _plan(call: Call) -> Answer:
         code=EXIT_OK,
         document=planning.to_json(plan, asked.target),
         show=lambda page: tables.plan(page, plan, asked.target),
+    )
+
+
+def _verify(call: Call) -> Answer:
+    options = call.options
+    if not options.words:
+        raise UsageError("no directory is named", remedy="For example: crossbuild verify DIR")
+    target = request.target(options)
+    found = request.asked(options, call.around)
+    order = Order(
+        directory=Path(options.words[0]),
+        target=target,
+        wanted=tuple(found.requirements) or None,
+        smoke=options.smoke,
+        imports=options.imports,
+    )
+    with call.services(request.indexes(options, call.around, found)) as services:
+        result = check_up(order, services)
+    return Answer(
+        code=result.exit_code,
+        document=checkup.to_json(result, target),
+        show=lambda page: tables.verified(page, result, target),
     )
 
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from crossbuild import wording
+from crossbuild.checkup import CheckUp
 from crossbuild.errors import EXIT_OK, EXIT_UNPROVEN
 from crossbuild.model import (
     BuildStep,
@@ -221,8 +222,7 @@ def _failure(failure: Failure, page: Page) -> Table:
 
 
 def _checked(result: RunResult, target: Target, page: Page) -> Table:
-    floor = "" if target.floor is None else f" up to {target.floor[0]}.{target.floor[1]}"
-    checks = f"tags, hashes, machine code, C library symbols{floor}, linked libraries"
+    checks = _checks(target)
     if result.failures:
         names = wording.listing([failure.name for failure in result.failures])
         text = f"Checked {checks}; the wheelhouse is incomplete without {names}"
@@ -230,11 +230,51 @@ def _checked(result: RunResult, target: Target, page: Page) -> Table:
     return _said(page, "done", f"Checked {checks}; nothing missing, nothing left over")
 
 
+def _checks(target: Target) -> str:
+    floor = "" if target.floor is None else f" up to {target.floor[0]}.{target.floor[1]}"
+    return f"tags, hashes, machine code, C library symbols{floor}, linked libraries"
+
+
+def verified(page: Page, found: CheckUp, target: Target) -> None:
+    """Show what is wrong with a directory of wheels, what was proven, or both."""
+    for examined in found.wheels:
+        if examined.faults:
+            texts = [finding.text for finding in examined.faults]
+            page.write(_said(page, "failed", examined.path.name, *texts))
+        for remark in examined.remarks if page.verbose else ():
+            page.write(_said(page, "note", f"{remark}"))
+    for fault in found.faults:
+        page.write(_said(page, "failed", str(fault)))
+    for remark in found.remarks:
+        page.write(_said(page, "note", str(remark)))
+    number = wording.count(len(found.wheels), "wheel")
+    if found.sound:
+        checks = f"Checked {_checks(target)} of {number}; nothing missing, nothing left over"
+        page.write(_said(page, "done", checks))
+    page.write(smoke(page, found.smoke), Text())
+    verdict = f"  {_verdict(found)} {target}"
+    page.write(Text.assemble((_shown(found.directory), "bold cyan"), verdict))
+
+
+def _verdict(found: CheckUp) -> str:
+    wheels = wording.count(len(found.wheels), "wheel")
+    bad = sum(bool(examined.faults) for examined in found.wheels)
+    if bad:
+        return f"{bad} of {wheels} {'does' if bad == 1 else 'do'} not fit"
+    if found.faults:
+        return f"{wheels}, not a whole for"
+    if found.smoke.state is SmokeState.FAILED:
+        return f"{wheels}, failing on"
+    return f"{wheels}, fit for"
+
+
 def smoke(page: Page, result: SmokeResult) -> Table:
     """Show the proof's outcome: passed, failed with the tracebacks, or why it was not run."""
     if result.state is SmokeState.PASSED:
         modules = wording.count(len(result.imports), "module")
         text = f"Installed offline in a clean {result.image}, {modules} imported there"
+        if result.earlier:
+            return _said(page, "done", f"{text}, in an earlier run with the same files")
         return _said(page, "done", text, seconds=result.seconds)
     if result.state is SmokeState.FAILED:
         tracebacks = [item.error for item in result.imports if item.error is not None]
