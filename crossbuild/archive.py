@@ -52,6 +52,12 @@ _DAMAGED = (
 """What the decoders raise for bytes they cannot make sense of."""
 
 
+class MemberError(IntegrityError):
+    """A member that no honest archive has; ``members`` and ``extract`` add the archive's name."""
+
+    default_remedy = "Do not use this archive; tell the package's maintainers and its index."
+
+
 class MemberKind(enum.Enum):
     """What a member is; anything else is refused."""
 
@@ -123,6 +129,11 @@ def extract(archive: Path, directory: Path, filename: str | None = None) -> None
     made last, so nothing can be written through one. Raises IntegrityError as ``members``
     does, StorageError when the disk refuses.
     """
+    with _readable(filename or archive.name):
+        _extract(archive, directory, filename)
+
+
+def _extract(archive: Path, directory: Path, filename: str | None) -> None:
     links: dict[Path, Member] = {}
     for member in members(archive, filename):
         path = directory / member.path
@@ -241,7 +252,7 @@ def _tar_kind(info: tarfile.TarInfo) -> MemberKind:
         return MemberKind.SYMLINK
     if info.islnk():
         return MemberKind.HARDLINK
-    raise IntegrityError(f"the archive member {info.name!r} is a device or a pipe")
+    raise MemberError(f"the archive member {info.name!r} is a device or a pipe")
 
 
 def _zip_members(archive: Path) -> Iterator[Member]:
@@ -271,7 +282,7 @@ def _zip_kind(info: zipfile.ZipInfo) -> MemberKind:
         return MemberKind.SYMLINK
     if stat.S_IFMT(mode) in {0, stat.S_IFREG}:
         return MemberKind.FILE
-    raise IntegrityError(f"the archive member {info.filename!r} is a device or a pipe")
+    raise MemberError(f"the archive member {info.filename!r} is a device or a pipe")
 
 
 def _zip_time(info: zipfile.ZipInfo) -> int:
@@ -285,7 +296,7 @@ def _safe(name: str, member: str) -> PurePosixPath:
     """The member's path below the directory; IntegrityError when it would leave it."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\0" in name:
-        raise IntegrityError(f"the archive member {member!r} leaves the archive's directory")
+        raise MemberError(f"the archive member {member!r} leaves the archive's directory")
     return path
 
 
@@ -300,9 +311,11 @@ def _clamped(modified: int) -> int:
 
 @contextlib.contextmanager
 def _readable(name: str) -> Iterator[None]:
-    """Say that the archive is damaged, where a decoder only says what it stumbled over."""
+    """Name the archive, and say that it is damaged where a decoder only says where it stumbled."""
     try:
         yield
+    except MemberError as error:
+        raise IntegrityError(f"{name} is refused: {error}", remedy=error.remedy) from error
     except _DAMAGED as error:
         raise IntegrityError(f"{name} is damaged or no source archive: {error}") from error
     except OSError as error:
@@ -321,14 +334,14 @@ def _blamed(member: Member) -> Iterator[None]:
         raise _duplicate(member) from error
 
 
-def _duplicate(member: Member) -> IntegrityError:
-    return IntegrityError(
+def _duplicate(member: Member) -> MemberError:
+    return MemberError(
         f"the archive member {str(member.path)!r} is there twice with different contents"
     )
 
 
-def _bad_link(member: Member) -> IntegrityError:
-    return IntegrityError(
+def _bad_link(member: Member) -> MemberError:
+    return MemberError(
         f"the archive member {str(member.path)!r} is a {member.kind.value} "
         f"to {member.link!r}, which is not in the archive"
     )

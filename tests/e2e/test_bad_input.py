@@ -90,7 +90,7 @@ TABLE = (
     Case("VCS requirement", 2, ("git+https",), GIT),
     Case("no network", 4, ("127.0.0.1:9",), silence),
     Case("wrong hash", 5, ("fibs-1.0-py3-none-any.whl", "0" * 64), wrong_hash),
-    Case("truncated wheel", 10, ("short-1.0-py3-none-any.whl",), truncated),
+    Case("truncated wheel", 3, ("short-1.0-py3-none-any.whl", "damaged"), truncated),
     Case("x86_64 code under an aarch64 name", 10, ("liar-1.0", "x86_64"), foreign_code),
     Case("sdist with ../ members", 5, ("climber-1.0.tar.gz", "../"), outside),
     Case("output not writable", 7, ("/proc",), no_room),
@@ -118,7 +118,7 @@ def test_an_impossible_version_names_those_that_exist(
         "plan", "fine>=2", *HERE, "--index-url", mini_index.url, cache_dir=tmp_path / "cache"
     )
     assert ran.code == 3
-    assert "fine>=2" in ran.complaint
+    assert "no version of fine is >=2" in ran.complaint
     assert "1.1" in ran.stderr
 
 
@@ -197,14 +197,28 @@ def test_a_hostile_setup_py_harms_only_itself(
     assert not (tmp_path / "wheelhouse").exists()
 
 
-@pytest.mark.emulation
+@pytest.mark.skipif(
+    Path("/proc/sys/fs/binfmt_misc/qemu-aarch64").exists(),
+    reason="this host has an emulator registered for everybody",
+)
 def test_no_emulator_is_said_at_once(
     crossbuild: Crossbuild, tmp_path: Path, mini_index: MiniIndex
 ) -> None:
-    sdist = wheels.sdist(tmp_path, "plain", "1.0", setup_py=SETUP)
-    index = ("--index-url", mini_index.url)
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for program in Path("/usr/bin").iterdir():
+        if not program.name.startswith("qemu-"):
+            (programs / program.name).symlink_to(program)
+    mini_index.add(wheels.wheel(tmp_path, "fine", "1.0"))
     ran = crossbuild(
-        str(sdist), *HERE, *index, cache_dir=tmp_path / "cache", env={"PATH": "/nowhere"}
+        "fine",
+        *HERE,
+        "--index-url",
+        mini_index.url,
+        cache_dir=tmp_path / "cache",
+        env={"PATH": str(programs)},
     )
     assert ran.code == 6, ran.stderr
-    assert "qemu" in ran.stderr.lower() or "bubblewrap" in ran.stderr.lower()
+    assert "qemu-aarch64" in ran.complaint
+    assert "qemu-user-static" in ran.stderr
+    assert mini_index.requests == []
