@@ -8,7 +8,7 @@ complained with.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 _NOISE = re.compile(
     r"conftest|_configtest|CMakeScratch|CMakeTmp|TryCompile|meson-private|config\.log|warning:"
@@ -33,7 +33,11 @@ _MESSENGERS = frozenset(
 )
 """Exceptions that only pass on that some program failed."""
 
-_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_CONTROL = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+"""Colours (ECMA-48), and whatever else a stranger's output would do to a terminal."""
+
 _KEPT = 200
 _LONGEST = 300
 
@@ -46,7 +50,7 @@ class Witness:
 
     def hear(self, line: str) -> None:
         """Take one line."""
-        line = _COLOUR.sub("", line)
+        line = _CONTROL.sub("", line)
         if _NOISE.search(line):
             return
         for pattern, kept in zip(_STRONGEST_FIRST, self._lines, strict=True):
@@ -63,18 +67,17 @@ class Witness:
 
 def reason(error: Mapping[str, object] | None, witness: Witness, output: str) -> str:
     """The one line that tells: ``error`` is the hook runner's, ``output`` the build's end."""
-    last = next((line.strip() for line in reversed(output.splitlines()) if line.strip()), "")
+    last = "".join(tail(output, lines=1))
     if error is None:
-        return witness.first or last[:_LONGEST] or "it printed nothing"
-    said = " ".join(str(error["message"]).split())[:_LONGEST]
+        return witness.first or last or "it printed nothing"
+    said = _CONTROL.sub("", " ".join(str(error["message"]).split()))[:_LONGEST]
     name = str(error["type"])
     if name in _MESSENGERS:
-        return witness.first or said or last[:_LONGEST] or name
+        return witness.first or said or last or name
     return f"{name}: {said}" if said else name
 
 
 def tail(output: str, lines: int = 15) -> tuple[str, ...]:
     """The last lines that were printed, empty ones left out."""
-    plain = _COLOUR.sub("", output)
-    printed: Sequence[str] = [line.rstrip()[:_LONGEST] for line in plain.splitlines()]
+    printed = [_CONTROL.sub("", line).rstrip()[:_LONGEST] for line in output.splitlines()]
     return tuple([line for line in printed if line][-lines:])

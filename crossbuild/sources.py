@@ -11,6 +11,7 @@ import os
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def inspect(archive: Path, filename: str | None = None) -> Inspection:
     return Inspection(
         name=name,
         version=version,
-        system=_system(pyproject, label),
+        system=_fitting(_system(pyproject, label), files.get("setup.py", b"")),
         metadata=_from_pkg_info(info) or _from_project(pyproject.get("project")),
     )
 
@@ -172,6 +173,17 @@ def _system(pyproject: Mapping[str, Any], label: str) -> BuildSystem:
         if Path(part).is_absolute() or ".." in Path(part).parts:
             raise IntegrityError(f"backend-path of {where} leaves the source: {part!r}")
     return BuildSystem(backend=backend, backend_path=path, requires=requires)
+
+
+def _fitting(system: BuildSystem, setup_py: bytes) -> BuildSystem:
+    """Ask for a setuptools that still has what an old ``setup.py`` imports.
+
+    setuptools 82 dropped pkg_resources; who wrote ``import pkg_resources`` before could not know.
+    """
+    uses = system.backend.startswith("setuptools.build_meta") and b"pkg_resources" in setup_py
+    if not uses:
+        return system
+    return replace(system, requires=(*system.requires, "setuptools<82"))
 
 
 def _from_pkg_info(info: RawMetadata) -> SourceMetadata | None:

@@ -78,5 +78,15 @@ def test_the_first_error_is_known_when_its_line_is_long_gone() -> None:
     assert reason(EXIT, witness, "the end\n") == "a.c:1:1: error: the cause"
 
 
+def test_a_terminal_is_not_told_anything() -> None:
+    hostile = "\x1b]0;title\x07a.c:1:1: error: \x1b[2Jx\x08\x9b31m\n"
+    witness = Witness()
+    witness.hear(hostile)
+    assert reason(EXIT, witness, "") == "a.c:1:1: error: x31m"
+    assert tail(hostile) == ("a.c:1:1: error: x31m",)
+    error = {**EXIT, "message": "\x1b[31mno\x1b[0m"}
+    assert reason(error, Witness(), "") == "no"
+
+
 def test_tail_is_the_last_lines_that_say_something() -> None:
     assert tail("\n".join(["x"] * 5 + ["one  ", "", "two", ""]), lines=2) == ("one", "two")

@@ -269,6 +269,30 @@ def test_build_systems(tmp_path: Path, case: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("pyproject", "setup_py", "added"),
+    [
+        (None, "import pkg_resources", ("setuptools<82",)),
+        (None, SETUP, ()),
+        (
+            '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n',
+            "from pkg_resources import parse_version",
+            ("setuptools<82",),
+        ),
+        (
+            '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n',
+            "import pkg_resources",
+            (),
+        ),
+    ],
+)
+def test_an_old_setup_py_gets_a_setuptools_that_has_what_it_imports(
+    tmp_path: Path, pyproject: str | None, setup_py: str, added: tuple[str, ...]
+) -> None:
+    archive = sdist(tmp_path, "demo", "1.0", pyproject=pyproject, setup_py=setup_py)
+    assert sources.inspect(archive).system.requires[1:] == added
+
+
+@pytest.mark.parametrize(
     ("pyproject", "said"),
     [
         ("[build-system\n", "pyproject.toml in demo-1.0.tar.gz cannot be read"),
