@@ -302,7 +302,7 @@ class VerifiedWheel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
-    """A package that failed: the others go on."""
+    """A package that failed: the others go on. ``tail`` has the last lines of its log."""
 
     name: NormalizedName
     version: Version
@@ -311,6 +311,7 @@ class Failure:
     remedy: str
     exit_code: int
     log: Path | None
+    tail: tuple[str, ...] = ()
 
 
 class SmokeState(enum.Enum):
