@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from crossbuild import arguments, process
 from crossbuild.arguments import Options
@@ -28,8 +29,10 @@ from crossbuild.errors import (
 )
 from crossbuild.manual import manual
 from crossbuild.process import CancelledError
-from crossbuild.request import Surroundings
 from crossbuild.screen import Answer, Screen
+
+if TYPE_CHECKING:
+    from crossbuild.request import Surroundings
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
@@ -84,7 +87,7 @@ def _main(words: Sequence[str], screen: Screen) -> int:
 
 
 def _answer(options: Options, screen: Screen) -> Answer:
-    # Imported late: -h and --version answer at once.
+    # Imported late: -h, --version and mistakes in the words are answered at once.
     from crossbuild.commands import COMMANDS, Call
 
     call = Call(options=options, around=_surroundings(), screen=screen)
@@ -93,6 +96,8 @@ def _answer(options: Options, screen: Screen) -> Answer:
 
 def _surroundings() -> Surroundings:
     """The user's environment, home and directory. Raises UsageError where they are not there."""
+    from crossbuild.request import Surroundings
+
     try:
         return Surroundings(environment=dict(os.environ), home=Path.home(), directory=Path.cwd())
     except RuntimeError as error:

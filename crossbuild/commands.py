@@ -30,6 +30,7 @@ from crossbuild.errors import EXIT_OK, HostError, UsageError
 from crossbuild.http import Http
 from crossbuild.index import Index
 from crossbuild.model import RunResult
+from crossbuild.page import Page
 from crossbuild.pipeline import Request
 from crossbuild.platforms import ARCHES, Arch
 from crossbuild.provision import Provision
@@ -37,7 +38,6 @@ from crossbuild.report import Level, Message, Reporter
 from crossbuild.request import Surroundings
 from crossbuild.screen import Answer, Screen
 from crossbuild.store import Store
-from crossbuild.tables import Page
 from crossbuild.uv import Uv
 from crossbuild.workbench import Services
 

@@ -11,10 +11,10 @@ from rich.text import Text
 
 from crossbuild import doctor, provision, wording
 from crossbuild.doctor import Check, State
+from crossbuild.page import Page
 from crossbuild.platforms import Arch
 from crossbuild.provision import Provision
 from crossbuild.store import Usage
-from crossbuild.tables import Page
 
 _KINDS = {
     "files": "downloads and built wheels",

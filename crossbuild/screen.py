@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.text import Text
 
 from crossbuild.errors import BuildError, CrossbuildError
+from crossbuild.page import Page
 from crossbuild.render import Plain, Renderer, Terminal, showing
-from crossbuild.tables import Page
 
 _ENDLESS = 4096
 """Columns where nothing has to fit a screen: a file or a pipe."""

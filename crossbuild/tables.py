@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.cells import cell_len
-from rich.console import Console, Group, RenderableType
+from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -30,39 +29,12 @@ from crossbuild.model import (
     Verdict,
     VerifiedWheel,
 )
-from crossbuild.render import Glyphs, glyphs
+from crossbuild.page import Page, said
+from crossbuild.render import Glyphs
 from crossbuild.target import Target
 
 _REASONS = 3
 """How many different reasons a refused package shows before the rest is counted."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Page:
-    """Where an answer is written: ``wide`` when nothing has to fit a screen."""
-
-    console: Console
-    verbose: bool = False
-
-    @property
-    def signs(self) -> Glyphs:
-        """The signs that the console can show."""
-        return glyphs(self.console)
-
-    @property
-    def width(self) -> int:
-        """Columns that a line may take."""
-        return self.console.width
-
-    def write(self, *parts: RenderableType) -> None:
-        """Write parts one below the other; off the screen without blanks at the lines' ends."""
-        if self.console.is_terminal:
-            self.console.print(Group(*parts))
-            return
-        with self.console.capture() as captured:
-            self.console.print(Group(*parts))
-        lines = captured.get().splitlines()
-        self.console.file.write("".join(f"{line.rstrip()}\n" for line in lines))
 
 
 def plan(page: Page, plan: Plan, target: Target) -> None:
@@ -172,7 +144,7 @@ def result(page: Page, result: RunResult, target: Target) -> None:
     for failure in result.failures:
         page.write(_failure(failure, page))
     if result.output is None:
-        page.write(_said(page, "failed", "Nothing was published."))
+        page.write(said(page, "failed", "Nothing was published."))
         return
     page.write(_checked(result, target, page), smoke(page, result.smoke))
     page.write(Text(), _published(result, result.output, target))
@@ -218,7 +190,7 @@ def _failure(failure: Failure, page: Page) -> Table:
     more = [failure.remedy] if failure.remedy else []
     if failure.log is not None and str(failure.log) not in failure.remedy:
         more.append(f"Log: {failure.log}")
-    return _said(page, "failed", head, *more)
+    return said(page, "failed", head, *more)
 
 
 def _checked(result: RunResult, target: Target, page: Page) -> Table:
@@ -226,8 +198,8 @@ def _checked(result: RunResult, target: Target, page: Page) -> Table:
     if result.failures:
         names = wording.listing([failure.name for failure in result.failures])
         text = f"Checked {checks}; the wheelhouse is incomplete without {names}"
-        return _said(page, "warning", text)
-    return _said(page, "done", f"Checked {checks}; nothing missing, nothing left over")
+        return said(page, "warning", text)
+    return said(page, "done", f"Checked {checks}; nothing missing, nothing left over")
 
 
 def _checks(target: Target) -> str:
@@ -240,17 +212,17 @@ def verified(page: Page, found: CheckUp, target: Target) -> None:
     for examined in found.wheels:
         if examined.faults:
             texts = [finding.text for finding in examined.faults]
-            page.write(_said(page, "failed", examined.path.name, *texts))
+            page.write(said(page, "failed", examined.path.name, *texts))
         for remark in examined.remarks if page.verbose else ():
-            page.write(_said(page, "note", f"{remark}"))
+            page.write(said(page, "note", f"{remark}"))
     for fault in found.faults:
-        page.write(_said(page, "failed", str(fault)))
+        page.write(said(page, "failed", str(fault)))
     for remark in found.remarks:
-        page.write(_said(page, "note", str(remark)))
+        page.write(said(page, "note", str(remark)))
     number = wording.count(len(found.wheels), "wheel")
     if found.sound:
         checks = f"Checked {_checks(target)} of {number}; nothing missing, nothing left over"
-        page.write(_said(page, "done", checks))
+        page.write(said(page, "done", checks))
     page.write(smoke(page, found.smoke), Text())
     verdict = f"  {_verdict(found)} {target}"
     page.write(Text.assemble((_shown(found.directory), "bold cyan"), verdict))
@@ -274,16 +246,16 @@ def smoke(page: Page, result: SmokeResult) -> Table:
         modules = wording.count(len(result.imports), "module")
         text = f"Installed offline in a clean {result.image}, {modules} imported there"
         if result.earlier:
-            return _said(page, "done", f"{text}, in an earlier run with the same files")
-        return _said(page, "done", text, seconds=result.seconds)
+            return said(page, "done", f"{text}, in an earlier run with the same files")
+        return said(page, "done", text, seconds=result.seconds)
     if result.state is SmokeState.FAILED:
         tracebacks = [item.error for item in result.imports if item.error is not None]
         ends = [error.strip() for error in tracebacks]
-        return _said(page, "failed", f"The proof failed: {result.reason}", *ends)
+        return said(page, "failed", f"The proof failed: {result.reason}", *ends)
     if result.state is SmokeState.SKIPPED:
-        return _said(page, "note", f"Not proven by installing: {result.reason}")
+        return said(page, "note", f"Not proven by installing: {result.reason}")
     more = [result.remedy] if result.remedy else []
-    return _said(page, "warning", f"Not proven: {result.reason}", *more)
+    return said(page, "warning", f"Not proven: {result.reason}", *more)
 
 
 def _next(output: Path) -> Text:
@@ -292,25 +264,6 @@ def _next(output: Path) -> Text:
         f"pip install --no-index --find-links {output.name} -r {output.name}/requirements.txt"
     )
     return Text.assemble(("On the target:\n", "dim"), f"  {command}")
-
-
-def _said(page: Page, kind: str, head: str, *more: str, seconds: float | None = None) -> Table:
-    """A marked sentence with more lines below it, all wrapping under themselves."""
-    signs = page.signs
-    mark, style = {
-        "done": (signs.done, "bold green"),
-        "failed": (signs.failed, "bold red"),
-        "warning": (signs.warning, "bold yellow"),
-        "note": (signs.dot, "dim"),
-    }[kind]
-    text = Text(head)
-    if seconds is not None:
-        text.append(f"  {wording.duration(seconds)}", "dim")
-    for line in more:
-        text.append(f"\n{line}", "dim")
-    table = Table.grid(padding=(0, 1, 0, 0))
-    table.add_row(Text(mark, style), text)
-    return table
 
 
 def _grid(columns: int) -> Table:

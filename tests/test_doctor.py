@@ -13,8 +13,8 @@ from crossbuild.doctor import Check, Question, State
 from crossbuild.engine import apt, emulation
 from crossbuild.engine.emulation import Fact
 from crossbuild.errors import NetworkError, UsageError
+from crossbuild.page import Page
 from crossbuild.platforms import ARCHES
-from crossbuild.tables import Page
 from crossbuild.target import Target
 
 AARCH64 = ARCHES["aarch64"]

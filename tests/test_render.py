@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 
 from crossbuild import tables, wording
+from crossbuild.page import Page
 from crossbuild.progress import Board, Line, label
 from crossbuild.render import ASCII, UNICODE, Plain, Terminal, frame, showing
 from crossbuild.report import Building, Event, Level, Message, Stage, Transfer, Waiting
-from crossbuild.tables import Page
 from tests import answers
 
 NUMPY = f"numpy-1.26.4-{answers.LONG}.whl"
