@@ -7,6 +7,7 @@ in a user namespace of our own, the same for root and for a plain user, and ends
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from crossbuild import process
 from crossbuild.catalog import Image, Interpreter
+from crossbuild.disk import storage_error
 from crossbuild.engine.apt import Archive
 from crossbuild.engine.base import Role
 from crossbuild.errors import (
@@ -23,7 +25,6 @@ from crossbuild.errors import (
     HostError,
     IntegrityError,
     NetworkError,
-    StorageError,
 )
 from crossbuild.platforms import dotted
 
@@ -40,11 +41,11 @@ for name in bin sbin lib lib64; do
   mkdir -p "$1/usr/$name"
   ln -s "usr/$name" "$1/$name"
 done
-sed -i '/-updates \\|-security /d' "$1/etc/apt/sources.list"
+sed -i '/-updates \\|-security /d' "$1/etc/apt/sources.list"\
 """
 _EXTRACTED = f"""\
 cd "$1/var/cache/apt/archives"
-ls *.deb | LC_ALL=C sort >"$1/{MANIFEST}"
+ls *.deb | LC_ALL=C sort >"$1/{MANIFEST}"\
 """
 
 _USERS = """\
@@ -63,7 +64,6 @@ _ALTERNATIVES = {"awk": "mawk", "cc": "gcc", "c++": "g++", "which": "which.debia
 """What maintainer scripts would have linked (update-alternatives(1)), below /usr/bin."""
 
 _DIAGNOSES: tuple[tuple[str, type[CrossbuildError], str | None], ...] = (
-    ("No space left|Disk quota", StorageError, "Free some space, or use another cache directory."),
     (
         "NO_PUBKEY|EXPKEYSIG|BADSIG|signatures? ",
         IntegrityError,
@@ -74,6 +74,9 @@ _DIAGNOSES: tuple[tuple[str, type[CrossbuildError], str | None], ...] = (
     ("Unable to locate|has no installation", HostError, "Choose a whole mirror with --mirror."),
 )
 """Words in a complaint of apt, the error they mean, and its remedy; the first row that fits."""
+_FULL = "No space left on device|have enough free space|Disk quota exceeded"
+_USERINFO = re.compile(r"//[^/@\s]+@")
+"""The password of a mirror, which belongs into no message."""
 
 _USELESS = (
     "boot",
@@ -106,7 +109,7 @@ def unpack(
 ) -> None:
     """Unpack the packages of a role, with all they depend on, into the empty ``root``.
 
-    Raises NetworkError, IntegrityError (a signature), StorageError or HostError.
+    Raises NetworkError, IntegrityError (a signature or hash), StorageError or HostError.
     """
     if process.which("mmdebstrap") is None:
         raise HostError(
@@ -125,7 +128,7 @@ def unpack(
     try:
         process.run(argv, env=_environment(environment))
     except process.ProcessError as error:
-        raise _diagnosed(error, image, archive) from error
+        raise _diagnosed(error, image, archive, root) from error
 
 
 def finish(image: Image, root: Path) -> None:
@@ -174,14 +177,18 @@ def _environment(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _diagnosed(error: process.ProcessError, image: Image, archive: Archive) -> CrossbuildError:
-    """The failure of mmdebstrap as the error a user can act on, by what apt printed."""
-    complaints = re.findall(r"^(?:E|W): (.+)$", error.output, re.MULTILINE)
-    reason = next(iter(complaints), str(error))
-    source = f"Debian {image.suite} for {image.arch}"
-    where = archive.mirror or "the default mirror of mmdebstrap"
+def _diagnosed(
+    error: process.ProcessError, image: Image, archive: Archive, root: Path
+) -> CrossbuildError:
+    """The failure of mmdebstrap as the error a user can act on, by what apt and tar printed."""
+    lines = [_USERINFO.sub("//", line) for line in error.output.splitlines()]
+    if any(re.search(_FULL, line) for line in lines):
+        return storage_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), root)
+    where = _USERINFO.sub("//", archive.mirror or "the default mirror of mmdebstrap")
+    failed = f"Debian {image.suite} for {image.arch} could not be unpacked from {where}"
     for pattern, kind, remedy in _DIAGNOSES:
-        found = next((line for line in complaints if re.search(pattern, line)), None)
-        if found:
-            return kind(f"{source} could not be unpacked from {where}: {found}", remedy=remedy)
-    return HostError(f"{source} could not be unpacked from {where}: {reason}", remedy="")
+        for line in lines:
+            if re.search(pattern, line):
+                return kind(f"{failed}: {line.removeprefix('E: ')}", remedy=remedy)
+    complaint = next((line[3:] for line in lines if line.startswith("E: ")), str(error))
+    return HostError(f"{failed}: {complaint}", remedy="")

@@ -51,11 +51,9 @@ E: Failed to fetch http://mirror.example/InRelease"""
             IntegrityError,
             "Hash Sum mismatch",
         ),
-        (
-            "E: Write error - write (28: No space left on device)\nE: Unable to fetch some",
-            StorageError,
-            "No space left on device",
-        ),
+        ("E: Write error - write (28: No space left on device)", StorageError, "is full"),
+        ("tar: ./x: Cannot write: No space left on device", StorageError, "is full"),
+        ("E: You don't have enough free space in /x/archives/.", StorageError, "is full"),
         ("E: Unable to locate package python3.11", HostError, "python3.11"),
         ("something else entirely", HostError, "something else entirely"),
     ],
@@ -72,8 +70,23 @@ def test_what_apt_complains_of_becomes_one_sentence(
         unpack(tmp_path / "root")
     assert type(caught.value) is kind
     assert message in str(caught.value)
-    assert "Debian bookworm for aarch64 could not be unpacked" in str(caught.value)
-    assert "http://mirror.example/debian" in str(caught.value)
+    if kind is StorageError:
+        assert str(tmp_path / "root") in str(caught.value)
+    else:
+        where = (
+            "Debian bookworm for aarch64 could not be unpacked from http://mirror.example/debian"
+        )
+        assert where in str(caught.value)
+
+
+def test_a_mirrors_password_is_in_no_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "E: Failed to fetch http://me:s3cret@mirror.example/debian/InRelease  Could not connect"
+    install(monkeypatch, tmp_path / "bin", unshare=f"echo '{said}' >&2; exit 25")
+    with pytest.raises(NetworkError, match=r"from http://mirror.example/debian: Failed") as caught:
+        unpack(tmp_path / "root", Archive(mirror="http://me:s3cret@mirror.example/debian"))
+    assert "s3cret" not in str(caught.value)
 
 
 def test_the_users_proxy_and_the_hosts_settings_reach_apt_and_nothing_else_does(
