@@ -60,6 +60,21 @@ def foreign_code(directory: Path, index: MiniIndex) -> Sequence[str]:
     return ("fetch", "liar", *HERE, "--index-url", index.url, "--find-links", str(links))
 
 
+def test_a_wheel_that_lies_is_planned_around_in_plain_sight(
+    crossbuild: Crossbuild, tmp_path: Path, mini_index: MiniIndex
+) -> None:
+    words = foreign_code(tmp_path, mini_index)
+    mini_index.add(wheels.wheel(tmp_path, "liar", "0.9"))
+    options = ("--no-smoke", *words[2:], "--find-links", mini_index.links)
+    ran = crossbuild("liar", *options, cache_dir=tmp_path / "cache")
+    assert ran.code == 0, ran.stderr
+    assert "liar-1.0-cp311-cp311-manylinux_2_17_aarch64.whl is refused" in ran.stderr
+    assert "x86_64" in ran.stderr
+    assert [path.name for path in (tmp_path / "wheelhouse").glob("*.whl")] == [
+        "liar-0.9-py3-none-any.whl"
+    ]
+
+
 def outside(directory: Path, index: MiniIndex) -> Sequence[str]:
     path = directory / "climber-1.0.tar.gz"
     members = {
