@@ -23,7 +23,7 @@ from crossbuild.engine.emulation import Emulation, Way
 from crossbuild.engine.sandbox import Sandbox
 from crossbuild.engine.session import RootfsSession
 from crossbuild.platforms import Arch
-from crossbuild.report import Reporter, Silent, Waiting
+from crossbuild.report import Reporter, Silent, waiting
 from crossbuild.store import Store
 
 _SCHEMA = 1
@@ -114,18 +114,12 @@ class RootfsEngine:
         return self._emulations[arch]
 
     def _make(self, image: Image, role: Role, root: Path) -> None:
-        what = _what(image, role)
-        began = time.monotonic()
-        self._reporter.emit(Waiting(what=what))
-        try:
+        with waiting(self._reporter, _what(image, role)):
             archive = host_archive(self._mirror)
             debian.unpack(image, role, root, archive=archive, environment=self._environment)
             debian.finish(image, root)
             self._run_inside(image, root, ["/sbin/ldconfig"])
             self._compile(image, root)
-        finally:
-            seconds = time.monotonic() - began
-            self._reporter.emit(Waiting(what=what, done=True, seconds=seconds))
 
     def _compile(self, image: Image, root: Path) -> None:
         """Compile the standard library, or every start would do it again, under emulation.

@@ -22,7 +22,7 @@ _NOTHING_LEFT = 1 << 20
 
 
 class RootfsSession:
-    """One open sandbox; see ``Session``."""
+    """One open sandbox; see ``Session``. It runs one command at a time."""
 
     def __init__(
         self, box: Sandbox, environment: Mapping[str, str], host: Mapping[str, str]

@@ -20,9 +20,13 @@ from crossbuild.errors import IntegrityError, UsageError
 def put(source: Path, work: Path, destination: str) -> None:
     """Copy a host file or directory to ``destination``, an absolute path below ``WORK``.
 
-    A directory's symbolic links are copied as links. Raises StorageError when the disk is full.
+    A directory's symbolic links are copied as links. Raises IntegrityError when something in
+    the session's way is a link, StorageError when the disk is full.
     """
     path = inside(work, destination)
+    if source.is_dir() and path.exists():
+        for entry in _below(source):
+            inside(work, f"{destination}/{entry.relative_to(source)}")
     with guarded(work):
         path.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():

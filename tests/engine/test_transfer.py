@@ -64,6 +64,11 @@ def test_a_link_is_never_followed_in(tmp_path: Path, work: Path) -> None:
     for path in ("/work/directory/new", "/work/file", "/work/directory"):
         with pytest.raises(IntegrityError, match="is a symbolic link"):
             transfer.put(source, work, path)
+    tree = tmp_path / "tree"
+    (tree / "directory").mkdir(parents=True)
+    (tree / "directory" / "planted").write_text("after", encoding="ascii")
+    with pytest.raises(IntegrityError, match="/work/directory is a symbolic link"):
+        transfer.put(tree, work, "/work")
     assert [path.name for path in outside.iterdir()] == ["file"]
     assert (outside / "file").read_text(encoding="ascii") == "before"
 
