@@ -163,12 +163,17 @@ def _attempt(job: Job, rung: Rung, workshop: Workshop, output: Path) -> _Made:
 def _combined(failures: list[HookError]) -> BuildError:
     """The last failure, and what the first one was about where that is something else."""
     last = failures[-1]
-    if len(failures) == 1 or failures[0].why == last.why:
+    if len(failures) == 1 or _place(failures[0]) == _place(last):
         return last
     message = f"{last} (with the native compilers: {failures[0].why})"
     both = BuildError(message, remedy=last.remedy, tail=last.tail)
     both.log = last.log
     return both
+
+
+def _place(failure: HookError) -> str:
+    """Where it failed: compilers word the same complaint about a line differently."""
+    return failure.why.partition(" error: ")[0]
 
 
 def _kept_nothing(job: Job, made: _Made) -> _Made:

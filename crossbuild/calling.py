@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -27,6 +28,15 @@ _HERE = f"{WORK}/build"
 _LONGEST_ANSWER = 16 << 20
 _FINAL = frozenset({"ModuleNotFoundError", "ImportError", "SyntaxError"})
 """Exceptions that no other compiler would prevent."""
+
+_OFFLINE = re.compile(
+    r"Network is unreachable|Temporary failure in name resolution|Name or service not known"
+)
+_REMEDIES = {
+    "module": "Its sdist does not say that its build needs that module.",
+    "network": "Builds have no network: all that a package needs has to be in its sdist, or be "
+    "one of its build requirements.",
+}
 
 
 class HookError(BuildError):
@@ -161,12 +171,14 @@ def _failure(
             log=job.log,
             tail=diagnosis.tail(result.output),
         )
+    offline = _OFFLINE.search(why) is not None
     missing = error is not None and error["type"] == "ModuleNotFoundError"
+    told = error is not None and (error["kind"] != "hook" or error["type"] in _FINAL)
     return HookError(
         f"{job.label} could not be built: {why}",
         why=why,
-        final=error is not None and (error["kind"] != "hook" or error["type"] in _FINAL),
-        remedy="Its sdist does not say that its build needs that module." if missing else None,
+        final=told or offline,
+        remedy=_REMEDIES["network" if offline else "module"] if offline or missing else None,
         log=job.log,
         tail=diagnosis.tail(result.output),
     )

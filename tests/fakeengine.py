@@ -116,6 +116,9 @@ class FakeEngine:
         self.kept: list[Path] = []
         self._sessions = 0
 
+    def check(self, image: str) -> None:
+        """Everything runs here: nothing does."""
+
     def prepare(self, image: str, role: Role) -> Root:
         return Root(image=image, role=role, key=f"{image}-{role.value}", path=self._directory)
 

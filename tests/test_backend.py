@@ -245,6 +245,13 @@ HOOK = {"error": {"kind": "hook", "type": "SystemExit", "message": "error: comma
 GONE = {"error": {"kind": "backend", "type": "BackendError", "message": "No module named 'x'"}}
 NO = {"error": {"kind": "unsupported", "type": "UnsupportedOperation", "message": "not here"}}
 MISSING = {"error": {"kind": "hook", "type": "ModuleNotFoundError", "message": "No module 'x'"}}
+OFFLINE = {
+    "error": {
+        "kind": "hook",
+        "type": "URLError",
+        "message": "<urlopen error [Errno 101] Network is unreachable>",
+    }
+}
 
 FAILURES = {
     "compiler": (
@@ -256,6 +263,12 @@ FAILURES = {
     "backend": (Outcome(answer=GONE, returncode=1), HookError, "No module named 'x'", True),
     "unsupported": (Outcome(answer=NO, returncode=1), HookError, "not here", True),
     "module": (Outcome(answer=MISSING, returncode=1), HookError, "No module 'x'", True),
+    "network": (
+        Outcome(answer=OFFLINE, returncode=1),
+        HookError,
+        "URLError: <urlopen error [Errno 101] Network is unreachable>",
+        True,
+    ),
     "silent end": (Outcome(output="x\n", returncode=3), HookError, "could not be built: x", False),
     "no JSON": (Outcome(answer=b"{"), HookError, "it printed nothing", False),
     "no object": (Outcome(answer=b"[]"), HookError, "it printed nothing", False),
@@ -289,6 +302,19 @@ def test_failures_say_why_and_where(
     assert error.log == tmp_path / "demo.log"
     assert str(error.log) in error.remedy
     assert error.tail == tuple(outcome.output.split("\n")[:-1])
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [(OFFLINE, "Builds have no network"), (MISSING, "does not say that its build needs")],
+)
+def test_what_to_do_is_told_where_it_is_known(
+    store: Store, tmp_path: Path, environment: Tree, answer: object, said: str
+) -> None:
+    engine = FakeEngine(tmp_path / "fake", Outcome(answer=answer, returncode=1))
+    with pytest.raises(HookError) as raised:
+        workshop(store, engine).build(job(tmp_path, environment), Rung.EMULATED, tmp_path / "out")
+    assert raised.value.remedy.startswith((said, f"Its sdist {said}"))
 
 
 @pytest.mark.parametrize("stop", Stop)
