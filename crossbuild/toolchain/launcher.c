@@ -22,10 +22,12 @@
 #error "TARGET_TRIPLET is the Debian multiarch triplet, for example aarch64-linux-gnu"
 #endif
 
+enum tool { COMPILER, LINKER };
 enum match { EXACT, PREFIX, COUNT, INCLUDE, LIBRARY };
 enum action { KEEP, DROP, REPLACE, LINK, ANSWER, REFUSE };
 
 struct quirk {
+    enum tool tool;
     const char *name;
     enum match match;
     const char *pattern;
@@ -33,11 +35,13 @@ struct quirk {
     const char *text;
 };
 
-#define QUIRK(...) {__VA_ARGS__},
+#define QUIRK(...) {COMPILER, __VA_ARGS__},
+#define LINKER_QUIRK(...) {LINKER, __VA_ARGS__},
 static const struct quirk quirks[] = {
 #include "quirks.h"
 };
 #undef QUIRK
+#undef LINKER_QUIRK
 
 /* Which tool of zig a name is; `mode` is clang's --driver-mode, NULL for the other tools. */
 struct name {
@@ -205,10 +209,10 @@ static void apply(const struct quirk *quirk, const char *argument, const char *v
 }
 
 /* One argument with its value, if it is of the kind that has one. */
-static void translate(const char *argument, const char *value)
+static void translate(enum tool tool, const char *argument, const char *value)
 {
     for (size_t i = 0; i < COUNT_OF(quirks); i++)
-        if (matches(&quirks[i], argument, value)) {
+        if (quirks[i].tool == tool && matches(&quirks[i], argument, value)) {
             apply(&quirks[i], argument, value);
             return;
         }
@@ -227,10 +231,18 @@ static void translate_all(char *const *arguments)
 {
     for (; *arguments; arguments++) {
         const char *value = has_value(*arguments) ? arguments[1] : NULL;
-        translate(*arguments, value);
+        translate(COMPILER, *arguments, value);
         if (value)
             arguments++;
     }
+}
+
+/* clang calls the linker through this program too (--ld-path): its options are met one by one
+ * there, whether they came as -Wl,a,b or -Xlinker. */
+static void translate_linking(char *const *arguments)
+{
+    for (; *arguments; arguments++)
+        translate(LINKER, *arguments, NULL);
 }
 
 static const struct name *find_name(const char *called)
@@ -268,11 +280,19 @@ static void compose(const struct name *name, const char *root, char *const *argu
         add(join("--driver-mode=", name->mode));
         add("--no-default-config");
         add(join(join("--config=", root), "/clang.cfg"));
+        /* The driver reads its own warnings before the configuration. GCC is silent about
+         * options that do not apply, and -Werror would make errors of them. */
+        add("-Wno-unused-command-line-argument");
+        add("-Wno-ignored-optimization-argument");
         translate_all(expanded(arguments));
         return;
     }
-    for (; *arguments; arguments++)
-        add(*arguments);
+    if (equal(name->tool, "ld.lld")) {
+        translate_linking(expanded(arguments));
+    } else {
+        for (; *arguments; arguments++)
+            add(*arguments);
+    }
     if (equal(name->name, "ld")) {
         /* GNU ld searches these by itself; clang's own calls of ld.lld bring theirs. */
         add(join(join("-L", root), "/sysroot/usr/lib"));

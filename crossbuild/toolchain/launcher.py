@@ -27,6 +27,7 @@ _CONFIGURATION = """\
 -L<CFGDIR>/sysroot/usr/lib
 -Wl,--as-needed
 -Wl,--allow-shlib-undefined
+-Wl,--undefined-version
 $-Wl,-L/usr/lib/{triplet}
 $-Wl,-L/lib/{triplet}
 $-Wl,-L/usr/lib
@@ -34,7 +35,6 @@ $-Wl,-L/usr/lib
 /usr/include/{triplet}
 -idirafter
 /usr/include
--Wno-unused-command-line-argument
 -Wno-unknown-warning-option
 -Wno-error=incompatible-function-pointer-types
 """
@@ -42,8 +42,9 @@ $-Wl,-L/usr/lib
 
 The image's headers and libraries come last: they are of a newer C library than the target's.
 Those libraries may want a newer one, too: that is for the wheel's repair to judge, which grafts
-them. GCC keeps quiet about options that do not apply and about warnings it does not know, and
-before version 14 took a function of another type for a mistake that deserves a warning.
+them. GNU ld lets a version script name symbols that are not there. GCC keeps quiet about
+warnings it does not know, and before version 14 took a function of another type for a mistake
+that deserves a warning.
 """
 
 

@@ -1,6 +1,7 @@
 /* What GCC's users pass and clang does not take, or takes wrongly here: one row per quirk.
  *
- *   QUIRK(name, match, pattern, action, text)
+ *   QUIRK(name, match, pattern, action, text)          an option of the compiler
+ *   LINKER_QUIRK(name, match, pattern, action, text)   an option of the linker
  *
  * The first row that matches an argument decides; what no row matches goes to clang as it is.
  * That includes flags of other processors (-mavx2, -fcf-protection): clang refuses them as GCC
@@ -74,6 +75,13 @@ QUIRK("no-reorder", PREFIX, "-fno-reorder-", DROP, "")
 QUIRK("section-anchors", EXACT, "-fsection-anchors", DROP, "")
 QUIRK("no-section-anchors", EXACT, "-fno-section-anchors", DROP, "")
 QUIRK("analyzer", EXACT, "-fanalyzer", DROP, "")
+QUIRK("vect-cost-model", PREFIX, "-fvect-cost-model=", DROP, "")
+QUIRK("simd-cost-model", PREFIX, "-fsimd-cost-model=", DROP, "")
+QUIRK("schedule", PREFIX, "-fsched-", DROP, "")
+QUIRK("no-schedule", PREFIX, "-fno-sched-", DROP, "")
+QUIRK("volatile-bitfields", EXACT, "-fno-strict-volatile-bitfields", DROP, "")
+QUIRK("no-toplevel-reorder", EXACT, "-fno-toplevel-reorder", DROP, "")
+QUIRK("eval-order", PREFIX, "-fstrong-eval-order", DROP, "")
 QUIRK("dump", PREFIX, "-fdump-", DROP, "")
 QUIRK("abi-version", PREFIX, "-fabi-version=", DROP, "")
 QUIRK("abi-compat-version", PREFIX, "-fabi-compat-version=", DROP, "")
@@ -82,6 +90,20 @@ QUIRK("abi-compat-version", PREFIX, "-fabi-compat-version=", DROP, "")
 /* clang takes these for every processor, so a probe for them would succeed and its use fail. */
 QUIRK("sse4", PREFIX, "-msse4", REFUSE, "")
 #endif
+
+/* GCC hands this to the linker. */
+QUIRK("symbolic", EXACT, "-symbolic", REPLACE, "-Wl,-Bsymbolic")
+
+/* The image's libraries may want a newer C library than the target's: the repair judges that. */
+LINKER_QUIRK("allow-shlib-undefined", EXACT, "--no-allow-shlib-undefined", DROP, "")
+
+/* Knobs of GNU ld and gold that change nothing in what is made, or are the only way lld has. */
+LINKER_QUIRK("copy-dt-needed", EXACT, "--copy-dt-needed-entries", DROP, "")
+LINKER_QUIRK("add-needed", EXACT, "--add-needed", DROP, "")
+LINKER_QUIRK("no-add-needed", EXACT, "--no-add-needed", DROP, "")
+LINKER_QUIRK("no-threads", EXACT, "--no-threads", DROP, "")
+LINKER_QUIRK("memory", EXACT, "--reduce-memory-overheads", DROP, "")
+LINKER_QUIRK("cortex-a53-835769", EXACT, "--fix-cortex-a53-835769", DROP, "")
 
 /* Questions that clang does not know, or answers for itself and not for the target. */
 QUIRK("print-multiarch", EXACT, "-print-multiarch", ANSWER, TARGET_TRIPLET)

@@ -56,6 +56,7 @@ _SCRIPTS: Mapping[str, str] = {
     # Every policy of manylinux lets a wheel expect the system's unwinder. One unwinder in a
     # process lets exceptions and pthread_exit pass through the code of other compilers.
     "libunwind.a": "INPUT(-l:libgcc_s.so.1)\n",
+    "libunwind.so": "INPUT(-l:libgcc_s.so.1)\n",
     "libgcc_s.a": "INPUT(-lunwind)\n",
     "libgcc_eh.a": "INPUT(-lunwind)\n",
     "libc++.a": "GROUP(-lc++_static -lc++abi -lunwind -lc)\n",

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from crossbuild.engine.base import Tree
-from crossbuild.report import Reporter, Waiting
+from crossbuild.report import Reporter, waiting
 from crossbuild.store import Store
 from crossbuild.target import Target
 from crossbuild.toolchain import cxx, launcher, sysroot
@@ -88,12 +87,8 @@ def _copy(program: Path, tree: Path) -> None:
 
 
 def _make(zig: Zig, platform: Platform, tree: Path, what: str, reporter: Reporter) -> None:
-    began = time.monotonic()
-    reporter.emit(Waiting(what=what))
-    try:
+    with waiting(reporter, what):
         _fill(zig, platform, Layout(root=tree))
-    finally:
-        reporter.emit(Waiting(what=what, done=True, seconds=time.monotonic() - began))
 
 
 def _fill(zig: Zig, platform: Platform, layout: Layout) -> None:

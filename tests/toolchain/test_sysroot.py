@@ -1,0 +1,167 @@
+"""The sysroot, used on the host: what is found in it, and that it never differs."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+
+import pytest
+
+from crossbuild import elf
+from crossbuild.toolchain import cxx
+from crossbuild.toolchain.compiler import Zig
+from crossbuild.toolchain.sysroot import Layout
+from tests.toolchain.conftest import Tools
+
+Pair = tuple[Tools, Tools]
+
+EXTENSION = """
+#include <dlfcn.h>
+#include <math.h>
+#include <pthread.h>
+#include <string.h>
+static pthread_key_t key;
+int answer(const char *text, double x)
+{
+    char copy[64];
+    pthread_key_create(&key, 0);
+    memcpy(copy, text, 64);
+    return (int)pow(x, x) + copy[3] + (dlsym(0, text) != 0) + (strlen(__FILE__) > 0);
+}
+"""
+DEBIAN = ["-g", "-O2", "-fstack-protector-strong", "-Wformat", "-Werror=format-security", "-fPIC"]
+
+
+def shared(tools: Tools, directory: Path, *options: str, source: str = EXTENSION) -> Path:
+    """Compile and link a shared library, as distutils does on Debian: no -l at all."""
+    directory.mkdir(exist_ok=True)
+    (directory / "x.c").write_text(source)
+    steps: tuple[tuple[str | Path, ...], ...] = (
+        ("gcc", *DEBIAN, "-c", directory / "x.c", "-o", directory / "x.o"),
+        ("gcc", "-shared", "-Wl,-O1", "-Wl,-Bsymbolic-functions", "-g", "-fwrapv", "-O2",
+         directory / "x.o", *options, "-o", directory / "x.so"),
+    )  # fmt: skip
+    for name, *arguments in steps:
+        done = tools.run(str(name), *arguments)
+        assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    return directory / "x.so"
+
+
+def test_what_is_in_other_libraries_at_the_floor_is_found(c_tools: Pair, tmp_path: Path) -> None:
+    info = elf.read(io.BytesIO(shared(c_tools[0], tmp_path).read_bytes()), "x.so")
+    assert info.machine == "EM_AARCH64"
+    assert {"libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0"} <= set(info.needed)
+    assert {version.name for version in info.versions} == {"GLIBC_2.17"}
+
+
+def test_no_debug_information_and_no_path_of_this_host(c_tools: Pair, tmp_path: Path) -> None:
+    data = shared(c_tools[0], tmp_path).read_bytes()
+    assert b".debug_info" not in data
+    assert str(c_tools[0].root).encode() not in data
+    assert b"ziglang" not in data
+
+
+def test_the_same_bytes_from_toolchains_in_different_places(c_tools: Pair, tmp_path: Path) -> None:
+    made = [shared(tools, tmp_path).read_bytes() for tools in c_tools]
+    assert made[0] == made[1]
+
+
+def test_the_same_toolchain_in_different_places(c_tools: Pair) -> None:
+    one, other = (_content(tools.root) for tools in c_tools)
+    assert one == other
+    assert "sysroot/usr/lib/libcompiler_rt.a" in one
+
+
+def _content(root: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and not path.is_relative_to(root / "work")
+    }
+
+
+def test_the_cxx_library_does_not_depend_on_its_place(c_tools: Pair) -> None:
+    objects = []
+    for tools in c_tools:
+        layout = Layout(root=tools.root)
+        found = {unit.source.name: unit for unit in cxx.units(Zig.find(), layout)}
+        for name in ("typeinfo.cpp", "cxa_exception.cpp"):
+            cxx.compile_unit(found[name], Zig.find(), layout)
+        objects.append([found["typeinfo.cpp"].object.read_bytes(),
+                        found["cxa_exception.cpp"].object.read_bytes()])  # fmt: skip
+    assert objects[0] == objects[1]
+
+
+def test_the_newest_functions_are_not_there(c_tools: Pair, tmp_path: Path) -> None:
+    source = tmp_path / "new.c"
+    source.write_text("#include <stdlib.h>\nvoid *f(void) { return reallocarray(0, 1, 1); }\n")
+    done = c_tools[0].run("gcc", "-c", source, "-o", tmp_path / "new.o")
+    assert done.returncode == 1
+    assert "reallocarray" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "-Wl,--version-script={here}/map",
+        "-Wl,--no-allow-shlib-undefined,--copy-dt-needed-entries,--no-threads",
+        "-Wl,-z,relro,-z,now,-z,noexecstack,--hash-style=gnu,--build-id,--sort-common",
+        "-Wl,--exclude-libs,ALL",
+        "-lpthread -lm -ldl -lrt -lutil",
+        "-latomic -lgcc",
+        "-flto=auto -fuse-linker-plugin",
+        "-specs=/usr/lib/rpm/redhat/redhat-hardened-ld",
+        "-rdynamic -symbolic -Werror",
+        "-fuse-ld=bfd",
+        "@{here}/response",
+    ],
+)
+def test_how_links_are_asked_for(c_tools: Pair, tmp_path: Path, option: str) -> None:
+    (tmp_path / "map").write_text("{ global: answer; initfrotz; local: *; };\n")
+    (tmp_path / "response").write_text("-Wl,--no-threads '-Wl,-soname,a b'\n")
+    options = option.format(here=tmp_path).split()
+    shared(c_tools[0], tmp_path, *options, source="int answer(void) { return 42; }\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["-mavx2"], "unsupported option '-mavx2'"),
+        (["-msse4.1"], "unrecognized command-line option"),
+        (["-fcf-protection"], "cf-protection"),
+        (["-no-such-option"], "unknown argument"),
+        (["-fopenmp"], "OpenMP"),
+    ],
+)
+def test_what_a_probe_must_not_find(
+    c_tools: Pair, tmp_path: Path, options: list[str], complaint: str
+) -> None:
+    source = tmp_path / "x.c"
+    source.write_text("void f(void) {\n#pragma omp parallel\n  ;\n}\n")
+    done = c_tools[0].run("gcc", *options, "-Wall", "-c", source, "-o", tmp_path / "x.o")
+    assert done.returncode == 1
+    assert complaint.lower() in done.stderr.lower()
+
+
+def test_openmp_that_is_not_used_compiles(c_tools: Pair, tmp_path: Path) -> None:
+    shared(c_tools[0], tmp_path, "-fopenmp", source="int answer(void) { return 42; }\n")
+
+
+def test_unused_options_are_no_errors(c_tools: Pair, tmp_path: Path) -> None:
+    source = tmp_path / "x.c"
+    source.write_text("int f(void) { return 1; }\n")
+    options = ("-Werror", "-rdynamic", "-fweb", "-Wl,-O1", "-Wlogical-op", "--param", "max-x=1")
+    done = c_tools[0].run("gcc", *options, "-c", source, "-o", tmp_path / "x.o")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_archives_are_the_same_each_time(c_tools: Pair, tmp_path: Path) -> None:
+    shared(c_tools[0], tmp_path)
+    made = []
+    for name in ("a.a", "b.a"):
+        done = c_tools[0].run("ar", "rcs", tmp_path / name, tmp_path / "x.o")
+        assert (done.returncode, done.stderr) == (0, "")
+        made.append((tmp_path / name).read_bytes())
+        (tmp_path / "x.o").touch()
+    assert made[0] == made[1]
