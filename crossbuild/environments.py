@@ -14,7 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from crossbuild.errors import ResolutionError
+from crossbuild.errors import HostError, ResolutionError
 from crossbuild.impasse import explain
 from crossbuild.model import (
     File,
@@ -129,13 +129,20 @@ class Environments:
                 text = "its environment has to be built first: further requirements are not known"
                 self._note(pick, text)
                 break
-            told = self._inspector.dynamic(pick.source, inspection, wheels)
+            told = self._ask(pick, inspection, wheels)
             if told.metadata is not None or told.system == inspection.system:
                 self._asked.add(pick.key)
             inspection = told
         self._asked.add(pick.key)
         self._inspections[pick.key] = inspection
         return inspection
+
+    def _ask(self, pick: Pick, inspection: Inspection, wheels: tuple[Pin, ...]) -> Inspection:
+        try:
+            return self._inspector.dynamic(pick.source, inspection, wheels)
+        except HostError as error:
+            text = f"{pick.label} has no wheel to use and cannot be built here: {error}"
+            raise HostError(text, remedy=error.remedy) from error
 
     def _wheels(self, found: Found) -> tuple[Pin, ...] | None:
         """Give a solution as one published wheel each, None where one has to be built."""

@@ -60,7 +60,7 @@ from crossbuild.model import (
 )
 from crossbuild.target import Target
 
-__all__ = ["SCHEMA", "best_wheel", "plan", "to_json", "unsized", "with_sizes"]
+__all__ = ["SCHEMA", "best_wheel", "plan", "to_json"]
 
 SCHEMA = "crossbuild-plan/1"
 
@@ -86,21 +86,6 @@ def plan(
         steps=steps,
         build_requirements=tuple(planner.build_requirements(planned)),
         notes=(*_version_notes(resolution), *resolution.notes),
-    )
-
-
-def unsized(plan: Plan) -> tuple[str, ...]:
-    """The URLs of the files that a plan shows and of which no index told the size."""
-    files = [_file(step) for step in (*plan.steps, *plan.build_requirements)]
-    return tuple(file.url for file in files if file.size is None)
-
-
-def with_sizes(plan: Plan, sizes: Mapping[str, int | None]) -> Plan:
-    """The same plan with the sizes of these URLs, in bytes, where it had none."""
-    return replace(
-        plan,
-        steps=tuple(_sized(step, sizes) for step in plan.steps),
-        build_requirements=tuple(_sized_build(step, sizes) for step in plan.build_requirements),
     )
 
 
@@ -188,20 +173,6 @@ def _version_notes(resolution: Resolution) -> Iterator[Note]:
 
 def _file(step: Step) -> File:
     return step.source if isinstance(step, BuildStep) else step.file
-
-
-def _sized(step: Step, sizes: Mapping[str, int | None]) -> Step:
-    if isinstance(step, BuildStep):
-        return _sized_build(step, sizes)
-    return replace(step, file=_filled(step.file, sizes))
-
-
-def _sized_build(step: BuildStep, sizes: Mapping[str, int | None]) -> BuildStep:
-    return replace(step, source=_filled(step.source, sizes))
-
-
-def _filled(file: File, sizes: Mapping[str, int | None]) -> File:
-    return replace(file, size=sizes.get(file.url)) if file.size is None else file
 
 
 _WORDS: Mapping[type[Step], str] = {FetchStep: "fetch", BuildStep: "build", ReuseStep: "reuse"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -15,6 +16,7 @@ from packaging.utils import (
 )
 from packaging.version import Version
 
+from crossbuild import sources
 from crossbuild.errors import CrossbuildError, UnknownPackageError
 from crossbuild.model import BuildSystem, File, Inspection, Kind, Pin, SourceMetadata
 from crossbuild.report import Event
@@ -46,7 +48,8 @@ class Listed:
 class Shelf:
     """Packages to choose from; also what their sdists say when they are inspected.
 
-    ``asked`` are the backends that were run, each with the labels of its environment.
+    ``asked`` are the backends that were run, each with the labels of its environment;
+    ``unable`` is why none can be run. ``directory`` has the sdists, where they are real.
     """
 
     uv: Uv
@@ -56,6 +59,8 @@ class Shelf:
     dynamics: dict[str, Inspection] = field(default_factory=dict)
     broken: dict[NormalizedName, CrossbuildError] = field(default_factory=dict)
     asked: list[tuple[str, list[str]]] = field(default_factory=list)
+    unable: CrossbuildError | None = None
+    directory: Path | None = None
 
     def wheel(
         self,
@@ -144,6 +149,9 @@ class Shelf:
         raise AssertionError(f"{file.filename} need not be downloaded")
 
     def static(self, file: File) -> Inspection:
+        if self.directory is not None:
+            found = sources.inspect(self.directory / file.filename, file.filename)
+            self.inspections[file.filename] = self.dynamics[file.filename] = found
         return self.inspections[file.filename]
 
     def dynamic(
@@ -152,6 +160,8 @@ class Shelf:
         assert inspection.name == self.inspections[file.filename].name
         assert [pin.files[0].kind for pin in environment] == [Kind.WHEEL] * len(environment)
         self.asked.append((file.filename, [pin.label for pin in environment]))
+        if self.unable is not None:
+            raise self.unable
         return self.dynamics[file.filename]
 
 

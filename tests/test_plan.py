@@ -27,7 +27,7 @@ from crossbuild.model import (
     Resolution,
     ReuseStep,
 )
-from crossbuild.plan import best_wheel, plan, to_json, unsized, with_sizes
+from crossbuild.plan import best_wheel, plan, to_json
 from crossbuild.target import Target
 from tests.shelf import FITS, FOREIGN, PURE, name
 
@@ -164,17 +164,6 @@ def test_the_best_wheel_is_the_one_whose_tag_comes_first() -> None:
     assert best_wheel(pin("a", "1", *builds), TARGET).filename == f"a-1-10-{PURE}.whl"
     with pytest.raises(ResolutionError, match="source 1 has no wheel"):
         best_wheel(SOURCE, TARGET)
-
-
-def test_sizes_are_filled_in_where_the_index_gave_none() -> None:
-    found = planned()
-    assert unsized(found) == tuple(
-        f"https://index.example/{stem}.tar.gz" for stem in ("numpy-1", "source-1", "tool-2")
-    )
-    sized = with_sizes(found, {unsized(found)[0]: 5, unsized(found)[2]: None})
-    assert [step.source.size for step in sized.builds] == [5, None, None]
-    assert isinstance(sized.steps[1], FetchStep)
-    assert sized.steps[1].file.size == 1000
 
 
 def test_the_document_holds_what_the_plan_says() -> None:

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from crossbuild.configuration import Indexes
 from crossbuild.errors import (
     CrossbuildError,
+    HostError,
     IntegrityError,
     NetworkError,
     ResolutionError,
     UnknownPackageError,
     UsageError,
 )
+from crossbuild.http import Http
+from crossbuild.index import Index
 from crossbuild.model import Formats, Note, Policy, Resolution, Wanted
 from crossbuild.report import Message
 from crossbuild.resolve import resolve
+from crossbuild.store import Store
 from crossbuild.target import Target
 from crossbuild.uv import Uv
+from tests.miniindex import MiniIndex
 from tests.shelf import FITS, FOREIGN, Recorder, Shelf, name, plain, versions
+from tests.wheels import HATCHLING, sdist, wheel
 
 TARGET = Target.parse("manylinux2014_aarch64", "3.11")
 
@@ -42,13 +50,13 @@ def wanted(
     *requirements: str,
     constraints: tuple[str, ...] = (),
     policy: Policy = Policy.WHEEL_FIRST,
-    formats: Formats = Formats(),
+    formats: Formats | None = None,
 ) -> Wanted:
     return Wanted(
         requirements=tuple(map(Requirement, requirements)),
         constraints=tuple(map(Requirement, constraints)),
         policy=policy,
-        formats=formats,
+        formats=formats or Formats(),
     )
 
 
@@ -324,6 +332,44 @@ def test_errors_name_what_is_wrong_and_what_to_do(shelf: Shelf, asked: str) -> N
     assert type(caught.value) is kind
     assert [part for part in parts if part not in text] == [], text
     assert caught.value.remedy
+
+
+def test_a_host_that_cannot_build_says_for_what_it_would_have_to(shelf: Shelf) -> None:
+    stock(shelf)
+    shelf.unable = HostError("no image has CPython 3.11 for aarch64", remedy="Take another.")
+    with pytest.raises(HostError, match=r"source 1 has no wheel .*: no image has") as caught:
+        solve(shelf, wanted("good", "source"))
+    assert caught.value.remedy == "Take another."
+
+
+def test_with_a_real_index_and_real_files(
+    uv: Uv, mini_index: MiniIndex, store: Store, tmp_path: Path
+) -> None:
+    mini_index.add(wheel(tmp_path, "a", "1", requires=["b; python_version<'4'"]))
+    mini_index.add(wheel(tmp_path, "b", "1", tag=FITS), core_metadata=True)
+    mini_index.add(wheel(tmp_path, "b", "2", tag=FOREIGN), core_metadata=True)
+    pyproject = "[project]\nname='c'\nversion='1'\ndependencies=['a']\n" + HATCHLING
+    mini_index.add(sdist(tmp_path, "c", "1", pyproject=pyproject))
+    mini_index.add(wheel(tmp_path, "hatchling", "1"))
+    indexes = Indexes(urls=(mini_index.url.rstrip("/"),))
+    inspector = Shelf(uv=uv, directory=tmp_path)
+    found = resolve(
+        wanted("c"),
+        TARGET,
+        uv=uv,
+        index=Index(indexes, Http(pause=0.001), store),
+        inspector=inspector,
+        refused={},
+        reporter=Recorder(),
+    )
+    assert versions(found.pins) == ["a 1", "b 1", "c 1*"]
+    assert environment(found, "c", "1") == ["hatchling 1"]
+    assert inspector.asked == [("c-1.tar.gz", ["hatchling 1"])]
+    assert not [
+        asked
+        for asked in mini_index.asked(".whl")
+        if asked.range is None and not asked.path.endswith(".metadata")
+    ]
 
 
 def only(*packages: str) -> Formats:
