@@ -11,7 +11,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -25,7 +24,7 @@ from crossbuild.engine.base import Engine, Limits, Root, Session, Tree
 from crossbuild.environment import PREFIX
 from crossbuild.errors import BuildError, HostError
 from crossbuild.model import Inspection, Rung
-from crossbuild.report import Building, Reporter, Silent, Waiting
+from crossbuild.report import Building, Reporter, Silent, waiting
 from crossbuild.store import Store
 from crossbuild.target import Target
 from crossbuild.toolchain.zig import Toolchain
@@ -133,25 +132,19 @@ class Workshop:
 
     def _asked(self, archive: Path, inspection: Inspection, tree: Tree) -> dict[str, Any]:
         label = f"{inspection.name} {inspection.version}"
-        waiting = Waiting(what=f"asking {label} for its requirements, under emulation")
-        began = time.monotonic()
-        self.reporter.emit(waiting)
-        try:
-            with self.unpacked(archive, inspection.name) as source:
-                job = Job(
-                    label=label,
-                    source=source,
-                    system=inspection.system,
-                    environment=tree,
-                    epoch=sources.epoch(source),
-                    log=self._fresh_log(inspection),
-                )
-                variables = self._variables(job, self.rungs[0])
-                with self._session(job, self.rungs[0]) as session:
-                    return call(session, job, _hooks(inspection), variables, self.store)
-        finally:
-            seconds = time.monotonic() - began
-            self.reporter.emit(dataclasses.replace(waiting, done=True, seconds=seconds))
+        what = f"asking {label} for its requirements, under emulation"
+        with waiting(self.reporter, what), self.unpacked(archive, inspection.name) as source:
+            job = Job(
+                label=label,
+                source=source,
+                system=inspection.system,
+                environment=tree,
+                epoch=sources.epoch(source),
+                log=self._fresh_log(inspection),
+            )
+            variables = self._variables(job, self.rungs[0])
+            with self._session(job, self.rungs[0]) as session:
+                return call(session, job, _hooks(inspection), variables, self.store)
 
     def _fresh_log(self, inspection: Inspection) -> Path:
         name = f"{inspection.name}-{inspection.version}-{self.target.interpreter}-inspect.log"

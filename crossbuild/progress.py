@@ -189,6 +189,7 @@ class Board:
         return (_built(event, None if since is None else now - since),)
 
     def _waiting(self, event: Waiting, now: float) -> tuple[Line, ...]:
+        """A wait that came to nothing leaves no line: the error that ended it will be told."""
         if not event.done:
             title = f"{event.what[:1].upper()}{event.what[1:]}"
             self.waits.setdefault(event.what, Work(title=title, since=now))
@@ -197,7 +198,7 @@ class Board:
         if work is None:
             return ()
         seconds = max(event.seconds, now - work.since)
-        if seconds < _QUIET_WAIT:
+        if seconds < _QUIET_WAIT or not event.ok:
             return ()
         return (Line(mark=Mark.DONE, text=work.title, seconds=seconds),)
 

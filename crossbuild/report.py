@@ -5,7 +5,10 @@ An event is a frozen value; a ``Reporter`` takes events from any thread.
 
 from __future__ import annotations
 
+import contextlib
 import enum
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,11 +31,15 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Waiting:
-    """A long wait begins (``done`` False) or ends; ``what`` identifies it and says for what."""
+    """A long wait begins (``done`` False) or ends; ``what`` identifies it and says for what.
+
+    ``ok`` False: it came to nothing, for an error or because the run is being ended.
+    """
 
     what: str
     done: bool = False
     seconds: float = 0.0
+    ok: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +87,20 @@ class Reporter(Protocol):
 
     def emit(self, event: Event) -> None:
         """Show or record one event."""
+
+
+@contextlib.contextmanager
+def waiting(reporter: Reporter, what: str) -> Iterator[None]:
+    """Tell of a long wait for as long as the context is open, and how it ended."""
+    began = time.monotonic()
+    reporter.emit(Waiting(what=what))
+    try:
+        yield
+    except BaseException:
+        seconds = time.monotonic() - began
+        reporter.emit(Waiting(what=what, done=True, seconds=seconds, ok=False))
+        raise
+    reporter.emit(Waiting(what=what, done=True, seconds=time.monotonic() - began))
 
 
 class Silent:

@@ -8,9 +8,7 @@ environment of its own (``environments``). No code of any package runs outside t
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +22,7 @@ from crossbuild.errors import UsageError
 from crossbuild.impasse import explain
 from crossbuild.model import Formats, Kind, Note, Policy, Resolution, Wanted
 from crossbuild.projection import bare
-from crossbuild.report import Level, Message, Reporter, Waiting
+from crossbuild.report import Level, Message, Reporter, waiting
 from crossbuild.solving import Found, Goal, Solver, Stuck
 from crossbuild.supply import Direct, Packages, Supply
 from crossbuild.target import Target
@@ -77,9 +75,9 @@ def _resolved(
 ) -> Resolution:
     supply = solver.supply
     environments = Environments(solver, inspector)
-    with _waiting(reporter, f"choosing versions for {supply.target}"):
+    with waiting(reporter, "choosing versions"):
         found = _solved(goal, policy, solver, environments)
-    with _waiting(reporter, "choosing versions for the builds"):
+    with waiting(reporter, "choosing versions for the builds"):
         environments.settle(found)
     requested = frozenset(canonicalize_name(item.name) for item in goal.requirements)
     return Resolution(
@@ -184,13 +182,3 @@ def _notes(found: Found, supply: Supply) -> Iterator[Note]:
             if remark.extra in {None, *pick.extras}:
                 text = f"{remark.text} hangs on the patch release: taken as {full}, tell --python"
                 yield Note(name=pick.name, text=text)
-
-
-@contextmanager
-def _waiting(reporter: Reporter, what: str) -> Iterator[None]:
-    began = time.monotonic()
-    reporter.emit(Waiting(what=what))
-    try:
-        yield
-    finally:
-        reporter.emit(Waiting(what=what, done=True, seconds=time.monotonic() - began))

@@ -110,6 +110,8 @@ def test_only_long_waits_leave_a_line() -> None:
         (1, long),
         (9, replace(long, done=True)),
         (9, replace(long, done=True)),
+        (9, long),
+        (99, replace(long, done=True, ok=False)),
     ) == ["done: Unpacking bookworm"]
 
 
