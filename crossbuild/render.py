@@ -281,8 +281,11 @@ def frame(board: Board, now: float, width: int, height: int, signs: Glyphs) -> l
     """Lay out the live region: stages, then what they wait for; never taller than the screen."""
     spin = signs.spinner[int(now * _REFRESH) % len(signs.spinner)]
     rows = [_head(spin, *_stage(name, work, board, now)) for name, work in board.stages.items()]
-    rows += [_head(spin, work.title, "", now - work.since) for work in board.waits.values()]
     details = [*_builds(board, now, width, signs), *_downloads(board, width, signs)]
+    if rows:
+        details = [*_waits(board, now), *details]
+    else:
+        rows = [_head(spin, work.title, "", now - work.since) for work in board.waits.values()]
     room = max(height - len(rows) - 3, 1)
     if len(details) > room:
         left = len(details) - room + 1
@@ -329,6 +332,18 @@ def _fit(title: str, width: int, signs: Glyphs) -> str:
     if cell_len(title) <= width:
         return set_cell_size(title, width)
     return set_cell_size(title, width - 1) + signs.ellipsis
+
+
+def _waits(board: Board, now: float) -> list[Text]:
+    """What a stage waits for, below it."""
+    return [
+        Text.assemble(
+            " " * _INDENT,
+            f"{work.title[:1].lower()}{work.title[1:]}",
+            (f"  {wording.elapsed(now - work.since)}", "dim"),
+        )
+        for work in board.waits.values()
+    ]
 
 
 def _builds(board: Board, now: float, width: int, signs: Glyphs) -> list[Text]:

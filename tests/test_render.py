@@ -187,9 +187,16 @@ def test_the_live_region_fits_every_screen(width: int, height: int) -> None:
 def test_the_live_region_says_what_everything_waits_for() -> None:
     shown = "\n".join(row.plain for row in frame(busy(), 112.0, 100, 24, UNICODE))
     assert "Fetching 1 of 3 files" in shown
-    assert "Unpacking Debian bookworm for aarch64  12s" in shown
+    assert "  unpacking Debian bookworm for aarch64  12s" in shown
     assert "kiwisolver 1.4.7  native compiler  12s" in shown
     assert "━━━━━━━━━━━━────────────  7.10 of 14.2 MB" in shown
+
+
+def test_a_wait_without_a_stage_stands_alone() -> None:
+    board = Board()
+    board.apply(Waiting(what="unpacking bookworm"), 100.0)
+    (row,) = frame(board, 112.0, 80, 24, ASCII)
+    assert row.plain == "| Unpacking bookworm  12s"
 
 
 def test_what_does_not_fit_is_counted() -> None:
