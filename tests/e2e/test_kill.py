@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -33,18 +34,22 @@ def slow_sdist(directory: Path, seconds: int) -> Path:
     return wheels.sdist(directory, "slow", "1.0", setup_py=setup, pkg_info=pkg_info, files=files)
 
 
-def processes_with(text: str) -> list[str]:
-    """The command lines of the processes that mention ``text``, this one left out."""
-    found = []
+def descendants(pid: int) -> set[tuple[int, str]]:
+    """Every process below ``pid``, as its number and the time it started."""
+    parents: dict[int, tuple[int, str]] = {}
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            except OSError:
-                continue
-            if text in line:
-                found.append(line)
-    return found
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                parents[int(entry.name)] = (int(fields[1]), fields[19])
+    below = {pid}
+    while more := {child for child, (up, _) in parents.items() if up in below} - below:
+        below |= more
+    return {(child, parents[child][1]) for child in below - {pid}}
+
+
+def alive(processes: set[tuple[int, str]]) -> set[tuple[int, str]]:
+    return processes & descendants(1)
 
 
 def eventually(condition: Callable[[], object], seconds: float = 60) -> bool:
@@ -54,11 +59,6 @@ def eventually(condition: Callable[[], object], seconds: float = 60) -> bool:
             return True
         time.sleep(0.1)
     return False
-
-
-def nothing_is_left(cache: Path, mounts: str) -> None:
-    assert eventually(lambda: not processes_with(str(cache))), processes_with(str(cache))
-    assert Path("/proc/mounts").read_text() == mounts
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
@@ -72,12 +72,16 @@ def test_in_the_middle_of_a_build(
         child = subprocess.Popen(
             argv([str(sdist), *options], cache), cwd=tmp_path, stdout=output, stderr=output
         )
-    building = eventually(lambda: processes_with("bdist_wheel") or _asleep(cache), 240)
-    assert building, (tmp_path / "output").read_text()
+    said = tmp_path / "output"
+    building = eventually(lambda: "slow 1.0: native compiler" in said.read_text(), 240)
+    assert building, said.read_text()
+    assert eventually(lambda: len(descendants(child.pid)) > 3)
+    running = descendants(child.pid)
     child.send_signal(number)
     code = child.wait(timeout=30)
     assert code == (-signal.SIGKILL if number is signal.SIGKILL else 130)
-    nothing_is_left(cache, mounts)
+    assert eventually(lambda: not alive(running)), alive(running)
+    assert Path("/proc/mounts").read_text() == mounts
     assert not (tmp_path / "wheelhouse").exists()
     if number is signal.SIGINT:
         left = {path.name for path in tmp_path.iterdir()}
@@ -86,11 +90,6 @@ def test_in_the_middle_of_a_build(
     assert crossbuild(str(slow_sdist(tmp_path, 0)), *options).code == 0
     assert list((tmp_path / "wheelhouse").glob("slow-1.0-*.whl"))
     assert not list(tmp_path.glob(".wheelhouse*"))
-
-
-def _asleep(cache: Path) -> bool:
-    """Whether a session of the cache runs the build hook now."""
-    return any("build" in line and "hooks" in line for line in processes_with(str(cache)))
 
 
 def test_in_the_middle_of_a_download(
