@@ -80,11 +80,11 @@ def _lay_out(directory: Path, packages: Path, wheels: Sequence[Path]) -> None:
     programs.mkdir(exist_ok=True)
     for program in programs.iterdir():
         _point(program)
-    for wheel in wheels:
-        for data in _data_files(wheel):
-            destination = directory / data
-            destination.parent.mkdir(parents=True, exist_ok=True)
-            (packages / data).replace(destination)
+    # A set: two wheels may bring the same file, of which uv keeps one.
+    for data in sorted({data for wheel in wheels for data in _data_files(wheel)}):
+        destination = directory / data
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        (packages / data).replace(destination)
 
 
 def _point(program: Path) -> None:

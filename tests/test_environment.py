@@ -126,6 +126,14 @@ def test_byte_code_names_the_place_in_the_session(store: Store, tmp_path: Path) 
     assert said == f"{environment.PREFIX}/{SITE}/tool.py"
 
 
+def test_two_wheels_may_bring_the_same_data(store: Store, tmp_path: Path) -> None:
+    paths = [
+        wheel(tmp_path, name, "1.0", files={f"{name}-1.0.data/data/share/both.txt": "same"})
+        for name in ("one", "two")
+    ]
+    assert (made(store, paths).path / "share/both.txt").read_text() == "same"
+
+
 def test_no_wheels_are_an_environment_too(store: Store) -> None:
     tree = made(store, [])
     assert environment.names(tree) == frozenset()
