@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,23 +57,29 @@ def _planner(request: Request, services: Services) -> Planner:
 
 def _sized(plan: Plan, services: Services) -> Plan:
     """Ask for the sizes that the index does not tell; what stays unknown stays None."""
-    files = [_file(step) for step in plan.steps]
+    files = [_file(step) for step in (*plan.steps, *plan.build_requirements)]
     sizes = services.http.sizes([file.url for file in files if file.size is None])
-    steps = tuple(
-        _with_file(step, replace(file, size=file.size or sizes.get(file.url)))
-        for step, file in zip(plan.steps, files, strict=True)
+    return replace(
+        plan,
+        steps=tuple(_with_size(step, sizes) for step in plan.steps),
+        build_requirements=tuple(
+            replace(step, source=_measured(step.source, sizes)) for step in plan.build_requirements
+        ),
     )
-    return replace(plan, steps=steps)
 
 
 def _file(step: Step) -> File:
     return step.source if isinstance(step, BuildStep) else step.file
 
 
-def _with_file(step: Step, file: File) -> Step:
+def _with_size(step: Step, sizes: Mapping[str, int | None]) -> Step:
     if isinstance(step, BuildStep):
-        return replace(step, source=file)
-    return replace(step, file=file)
+        return replace(step, source=_measured(step.source, sizes))
+    return replace(step, file=_measured(step.file, sizes))
+
+
+def _measured(file: File, sizes: Mapping[str, int | None]) -> File:
+    return replace(file, size=file.size or sizes.get(file.url))
 
 
 def run(request: Request, services: Services) -> RunResult:

@@ -15,15 +15,16 @@ from crossbuild import catalog, sources, wheel
 from crossbuild.backend import Workshop
 from crossbuild.catalog import Image
 from crossbuild.engine.base import Engine, Limits, Role
-from crossbuild.errors import CrossbuildError, HostError
+from crossbuild.errors import BuildError, CrossbuildError, HostError
 from crossbuild.fetch import fetch
 from crossbuild.http import Http
 from crossbuild.index import Index
 from crossbuild.model import File, Inspection, Pin, SourceMetadata
-from crossbuild.report import Reporter
+from crossbuild.report import Level, Message, Reporter
 from crossbuild.store import Store
 from crossbuild.target import Target
 from crossbuild.toolchain import zig
+from crossbuild.toolchain.zig import Toolchain
 from crossbuild.uv import Uv
 
 
@@ -60,7 +61,8 @@ class Workbench:
         self._target = target
         self._limits = limits
         self._guard = threading.Lock()
-        self._workshop: Workshop | None = None
+        self._asking: Workshop | None = None
+        self._making: Workshop | None = None
 
     def image(self) -> Image:
         """The image that builds for the target. Raises HostError when none has its Python."""
@@ -77,20 +79,27 @@ class Workbench:
 
     @property
     def workshop(self) -> Workshop:
-        """The one workshop; slow the first time (rootfs, toolchain). Raises HostError."""
+        """The workshop that builds; slow the first time (rootfs, toolchain). Raises HostError."""
         with self._guard:
-            if self._workshop is None:
-                self._workshop = self._open()
-            return self._workshop
+            if self._making is None:
+                services = self._services
+                toolchain = zig.prepare(services.store, self._target, services.reporter)
+                self._making = self._open(toolchain)
+            return self._making
 
-    def _open(self) -> Workshop:
+    @property
+    def _asker(self) -> Workshop:
+        """The workshop that asks backends for metadata: that needs no compilers of ours."""
+        with self._guard:
+            if self._asking is None:
+                self._asking = self._open(None)
+            return self._asking
+
+    def _open(self, toolchain: Toolchain | None) -> Workshop:
         services = self._services
-        image = self.image()
-        root = services.engine.prepare(image.name, Role.BUILD)
-        toolchain = zig.prepare(services.store, self._target, services.reporter)
         return Workshop(
             engine=services.engine,
-            root=root,
+            root=services.engine.prepare(self.image().name, Role.BUILD),
             toolchain=toolchain,
             store=services.store,
             uv=services.uv,
@@ -123,11 +132,22 @@ class Workbench:
     def dynamic(
         self, file: File, inspection: Inspection, environment: tuple[Pin, ...]
     ) -> Inspection:
-        """Ask the sdist's backend, in a sandbox of the target, for what only it knows."""
+        """Ask the sdist's backend, in a sandbox of the target, for what only it knows.
+
+        A backend that fails is no reason to end the run where the closure does not depend on
+        its answer: the build will fail by itself, and the other packages go on.
+        """
         wheels = [pin.files[0] for pin in environment]
         source, *paths = self.download([file, *wheels])
-        tree = self.workshop.environment(paths)
-        return self.workshop.inspect(source, inspection, tree)
+        try:
+            tree = self._asker.environment(paths)
+            return self._asker.inspect(source, inspection, tree)
+        except BuildError as error:
+            if inspection.metadata is None:
+                raise
+            text = f"{inspection.name} {inspection.version} could not be asked: {error}"
+            self._services.reporter.emit(Message(text=text, level=Level.WARNING))
+            return inspection
 
 
 def _path(got: Path | CrossbuildError) -> Path:
