@@ -238,9 +238,16 @@ static void translate_all(char *const *arguments)
 }
 
 /* clang calls the linker through this program too (--ld-path): its options are met one by one
- * there, whether they came as -Wl,a,b or -Xlinker. */
+ * there, whether they came as -Wl,a,b or -Xlinker.
+ *
+ * Libraries that nothing refers to would only have to be grafted. Those of the image may want a
+ * newer C library than the target's: that is for the wheel's repair to judge. GNU ld lets a
+ * version script name symbols that are not there. */
 static void translate_linking(char *const *arguments)
 {
+    add("--as-needed");
+    add("--allow-shlib-undefined");
+    add("--undefined-version");
     for (; *arguments; arguments++)
         translate(LINKER, *arguments, NULL);
 }
@@ -297,7 +304,6 @@ static void compose(const struct name *name, const char *root, char *const *argu
         /* GNU ld searches these by itself; clang's own calls of ld.lld bring theirs. */
         add(join(join("-L", root), "/sysroot/usr/lib"));
         add("-L/usr/lib/" TARGET_TRIPLET);
-        add("--allow-shlib-undefined");
     }
 }
 

@@ -25,9 +25,6 @@ _CONFIGURATION = """\
 @target.cfg
 --ld-path=<CFGDIR>/bin/ld.lld
 -L<CFGDIR>/sysroot/usr/lib
--Wl,--as-needed
--Wl,--allow-shlib-undefined
--Wl,--undefined-version
 $-Wl,-L/usr/lib/{triplet}
 $-Wl,-L/lib/{triplet}
 $-Wl,-L/usr/lib
@@ -41,10 +38,9 @@ $-Wl,-L/usr/lib
 """Clang's options for builds (Clang manual, "Configuration files"); ``$`` adds to links only.
 
 The image's headers and libraries come last: they are of a newer C library than the target's.
-Those libraries may want a newer one, too: that is for the wheel's repair to judge, which grafts
-them. GNU ld lets a version script name symbols that are not there. GCC keeps quiet about
-warnings it does not know, and before version 14 took a function of another type for a mistake
-that deserves a warning.
+GCC keeps quiet about warnings it does not know, and before version 14 took a function of
+another type for a mistake that deserves a warning. Options of the linker are not here but in
+the launcher: to clang they are inputs, and `cc -v` would link.
 """
 
 

@@ -36,8 +36,10 @@ def test_archivers_get_their_words_as_they_are(tools: Tools, name: str, tool: st
 
 def test_ld_searches_as_gnu_ld_does(tools: Tools) -> None:
     words = tools.words(f"{TRIPLET}-ld", "x.o")
-    assert words[:3] == ["zig", "ld.lld", "x.o"]
-    assert words[3:5] == [f"-L{tools.root}/sysroot/usr/lib", f"-L/usr/lib/{TRIPLET}"]
+    always = ["zig", "ld.lld", "--as-needed", "--allow-shlib-undefined", "--undefined-version"]
+    searched = [f"-L{tools.root}/sysroot/usr/lib", f"-L/usr/lib/{TRIPLET}"]
+    assert words == [*always, "x.o", *searched]
+    assert tools.words("ld.lld", "x.o") == [*always, "x.o"], "clang brings its own"
 
 
 def test_every_name_is_there(tools: Tools) -> None:

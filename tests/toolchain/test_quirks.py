@@ -109,9 +109,9 @@ def test_option_of_the_compiler(tools: Tools, case: Row) -> None:
 
 @pytest.mark.parametrize("case", LINKER, ids=lambda case: case.name)
 def test_option_of_the_linker(tools: Tools, case: Row) -> None:
-    words = tools.words("ld.lld", "x.o", *case.given, "-o", "x")
-    assert words == ["zig", "ld.lld", "x.o", *case.expected, "-o", "x"]
-    assert tools.words("ld.lld", *case.kept) == ["zig", "ld.lld", *case.kept]
+    given = ("x.o", *case.given, "-o", "x")
+    assert tools.translated(*given, name="ld.lld") == ["x.o", *case.expected, "-o", "x"]
+    assert tools.translated(*case.kept, name="ld.lld") == list(case.kept)
     assert tools.translated(*case.given) == list(case.given), "the compiler is no linker"
 
 
