@@ -58,7 +58,12 @@ class Judge:
         direct: bool = False,
     ) -> Release:
         """Judge the files of one version; ``direct``: the user gave the address of this file."""
-        rules = wheel.Rules(kinds=kinds(self.formats, name), refused=self.refused, direct=direct)
+        rules = wheel.Rules(
+            kinds=kinds(self.formats, name),
+            refused=self.refused,
+            direct=direct,
+            allowed=self.formats.allowed(name),
+        )
         ordered = sorted(files, key=lambda file: (file.kind is not Kind.WHEEL, file.filename))
         verdicts = tuple(wheel.candidate(file, self.target, rules) for file in ordered)
         found = self._choose(version, verdicts)

@@ -35,6 +35,7 @@ class Refusal(enum.Enum):
     POLICY = "policy"
     UNSOUND = "unsound"
     NO_HASH = "no hash"
+    HASH = "hash"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,12 +114,23 @@ class Policy(enum.Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Formats:
-    """``--only-binary`` and ``--no-binary``: names, or everything."""
+    """Which files may be used: ``--only-binary``, ``--no-binary`` and ``--hash``.
+
+    ``hashes`` pairs a package with a SHA-256 that its files may have; a package without any
+    may have all, unless ``hashes_required``.
+    """
 
     only_binary: frozenset[NormalizedName] = frozenset()
     only_binary_all: bool = False
     no_binary: frozenset[NormalizedName] = frozenset()
     no_binary_all: bool = False
+    hashes: frozenset[tuple[NormalizedName, str]] = frozenset()
+    hashes_required: bool = False
+
+    def allowed(self, name: NormalizedName) -> frozenset[str] | None:
+        """The SHA-256 that a package's files may have; None: any."""
+        own = frozenset(sha256 for package, sha256 in self.hashes if package == name)
+        return own if own or self.hashes_required else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

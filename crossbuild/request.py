@@ -13,7 +13,7 @@ from crossbuild.arguments import Options
 from crossbuild.configuration import Indexes, load
 from crossbuild.engine.base import Limits
 from crossbuild.errors import UsageError
-from crossbuild.model import Wanted
+from crossbuild.model import Formats, Wanted
 from crossbuild.requirement_file import Requested
 from crossbuild.target import Target
 
@@ -49,7 +49,16 @@ def wanted(options: Options, found: Requested) -> Wanted:
         requirements=tuple(found.requirements),
         constraints=tuple(found.constraints),
         policy=options.policy,
-        formats=reading.formats([*found.formats, *options.formats]),
+        formats=_formats(options, found),
+    )
+
+
+def _formats(options: Options, found: Requested) -> Formats:
+    """Which files may be used: the command line's words beat those of the files."""
+    return replace(
+        reading.formats([*found.formats, *options.formats]),
+        hashes=frozenset((name, one) for name, several in found.hashes.items() for one in several),
+        hashes_required=found.require_hashes,
     )
 
 

@@ -99,15 +99,7 @@ def read(paths: list[Path], constraints: list[Path], environment: Mapping[str, s
         reader.read(_included(str(path), Path()), constraint=False)
     for path in constraints:
         reader.read(_included(str(path), Path()), constraint=True)
-    if reader.found.require_hashes:
-        _demand_hashes(reader.found)
     return reader.found
-
-
-def _demand_hashes(found: Requested) -> None:
-    for requirement in found.requirements:
-        if canonicalize_name(requirement.name) not in found.hashes:
-            raise UsageError(f"--require-hashes is given, and {requirement} has no --hash")
 
 
 class _Reader:

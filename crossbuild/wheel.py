@@ -98,12 +98,14 @@ class Rules:
 
     ``pinned``: the version was asked for by ``==``, so a yanked file will do (PEP 592).
     ``direct``: the user named this very file, so it needs no hash from an index.
+    ``allowed`` are the SHA-256 that the user's ``--hash`` allow, None: any.
     """
 
     kinds: frozenset[Kind] = frozenset(Kind)
     refused: Mapping[str, str] = field(default_factory=dict)
     pinned: bool = False
     direct: bool = False
+    allowed: frozenset[str] | None = None
 
 
 def candidate(file: File, target: Target, rules: Rules = Rules()) -> Verdict:
@@ -118,6 +120,7 @@ def candidate(file: File, target: Target, rules: Rules = Rules()) -> Verdict:
         or _unsound(file, rules)
         or _yanked(file, rules)
         or _hash(file, rules)
+        or _allowed(file, rules)
     )
     refusal, reason = found or (None, "")
     return Verdict(file=file, refusal=refusal, reason=reason)
@@ -166,6 +169,14 @@ def _hash(file: File, rules: Rules) -> _Found:
     if file.sha256 or rules.direct or urlsplit(file.url).scheme == "file":
         return None
     return Refusal.NO_HASH, "the index gives no SHA-256 for it"
+
+
+def _allowed(file: File, rules: Rules) -> _Found:
+    if rules.allowed is None or file.sha256 in rules.allowed:
+        return None
+    if not rules.allowed:
+        return Refusal.HASH, "--require-hashes is given, and no --hash for it"
+    return Refusal.HASH, "none of the --hash given for it is this file's"
 
 
 def importable(path: Path) -> tuple[str, ...]:

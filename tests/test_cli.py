@@ -15,6 +15,7 @@ import pytest
 
 from crossbuild import commands, doctor, pipeline, process
 from crossbuild.cli import main
+from crossbuild.disk import hash_of
 from crossbuild.doctor import Check, State
 from crossbuild.errors import (
     BuildError,
@@ -246,6 +247,28 @@ def test_fetch_against_an_index(mini_index: MiniIndex, directory: Path, capsys: 
     assert "Fetched helper-2.0-py3-none-any.whl" in err
     assert main(["verify", "wheelhouse", "tiny", *TARGET, "--no-smoke"]) == 0
     assert "2 wheels, fit for manylinux2014_aarch64" in capsys.readouterr().out
+
+
+def test_hashes_decide_which_file_is_used(
+    mini_index: MiniIndex, directory: Path, capsys: Capture
+) -> None:
+    for tag in ("py3-none-any", "cp311-cp311-manylinux2014_aarch64"):
+        mini_index.add(wheels.wheel(directory, "tiny", "1.0", tag=tag, requires=["helper"]))
+    mini_index.add(wheels.wheel(directory, "helper", "2.0"))
+    sha256 = hash_of(directory / "tiny-1.0-py3-none-any.whl")
+    listed = directory / "r.txt"
+    listed.write_text(f"tiny==1.0 --hash=sha256:{sha256}\n")
+    words = ["plan", "-r", "r.txt", *TARGET, "--index-url", mini_index.url, "--json"]
+    assert main(words) == 0
+    document = json.loads(capsys.readouterr().out)
+    (tiny,) = [package for package in document["packages"] if package["name"] == "tiny"]
+    assert tiny["file"]["filename"] == "tiny-1.0-py3-none-any.whl"
+    listed.write_text(f"--require-hashes\ntiny==1.0 --hash=sha256:{sha256}\n")
+    assert main(words) == 3
+    assert "helper" in capsys.readouterr().err
+    listed.write_text(f"tiny==1.0 --hash=sha256:{'0' * 64}\n")
+    assert main(words) == 3
+    assert "none of the --hash given for it" in capsys.readouterr().err
 
 
 def test_verify_names_what_is_wrong(directory: Path, capsys: Capture) -> None:

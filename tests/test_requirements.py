@@ -157,7 +157,6 @@ def test_files_from_windows_are_read(encoding: str, tmp_path: Path) -> None:
         (f"--index-url {INDEX}/${{TOKEN}}", ":1: ${TOKEN} is not set", ""),
         ("numpy --hash=sha256:12", ":1: --hash=sha256:12 is not sha256:", ""),
         ("numpy --hash=sha512:12", ":1: numpy has hashes, but none is SHA-256", ""),
-        ("--require-hashes\nnumpy", "--require-hashes is given, and numpy has no --hash", ""),
         ("-r list.txt", "list.txt includes itself", ""),
         (f"-r {INDEX}/r.txt", "is an address", "Download"),
         ("-r none.txt", "there is no file", ""),
