@@ -66,6 +66,12 @@ _SCRIPTS: Mapping[str, str] = {
 }
 """Libraries that only lead to others, by the names that GCC's users link."""
 
+_MUSL: Mapping[str, str] = {
+    f"lib{name}.a": "INPUT(-lc)\n"
+    for name in ("m", "pthread", "dl", "rt", "util", "resolv", "crypt", "xnet")
+}
+"""musl is one library; it has these names too."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layout:
@@ -180,7 +186,7 @@ def finish(zig: Zig, platform: Platform, layout: Layout) -> None:
         parts = sorted({path.name for path in libraries.glob("lib*.so.*")} - {"libc.so.6"})
         script = _GLIBC.format(parts=" ".join(parts))
         (libraries / "libc.so").write_text(script, encoding="ascii")
-    for name, script in _SCRIPTS.items():
+    for name, script in {**_SCRIPTS, **({} if platform.floor else _MUSL)}.items():
         (libraries / name).write_text(script, encoding="ascii")
     _start_files(zig, layout)
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from crossbuild import elf
+from crossbuild.target import Target
 from crossbuild.toolchain import cxx
 from crossbuild.toolchain.compiler import Zig
 from crossbuild.toolchain.sysroot import Layout
-from tests.toolchain.conftest import Tools
+from tests.toolchain.conftest import Tools, c_toolchain
 
 Pair = tuple[Tools, Tools]
 
@@ -165,3 +166,12 @@ def test_archives_are_the_same_each_time(c_tools: Pair, tmp_path: Path) -> None:
         made.append((tmp_path / name).read_bytes())
         (tmp_path / "x.o").touch()
     assert made[0] == made[1]
+
+
+def test_musl_is_one_library_under_many_names(tmp_path: Path) -> None:
+    tools = c_toolchain(tmp_path / "root", Target.parse("musllinux_1_2_aarch64", "3.11"))
+    made = shared(tools, tmp_path, "-lm", "-lpthread", "-ldl", "-lrt", "-lutil")
+    with made.open("rb") as stream:
+        info = elf.read(stream, "x.so")
+    assert set(info.needed) == {"libc.so"}
+    assert not info.versions
