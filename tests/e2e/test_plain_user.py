@@ -1,0 +1,88 @@
+"""The installed wheel, as a plain user, on a machine where nobody registered binfmt."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from crossbuild.uv import Uv
+from tests.e2e.conftest import TARGET
+
+pytestmark = [
+    pytest.mark.emulation,
+    pytest.mark.network,
+    pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root"),
+]
+
+UID = "54321"
+AS_PLAIN = ["setpriv", "--reuid", UID, "--regid", UID, "--clear-groups"]
+REPOSITORY = Path(__file__).parents[2]
+
+
+def python_for_all() -> str:
+    """A Python >= 3.10 that every user of this machine may run."""
+    for candidate in ("/usr/bin/python3", "/usr/local/bin/python3", sys.executable):
+        code = "import sys; raise SystemExit(sys.version_info < (3, 10))"
+        if Path(candidate).exists():
+            done = subprocess.run(
+                [*AS_PLAIN, candidate, "-c", code], capture_output=True, check=False
+            )
+            if done.returncode == 0:
+                return candidate
+    pytest.skip("no Python >= 3.10 on this machine can be run by a plain user")
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A plain user's home with crossbuild installed there from its wheel."""
+    with tempfile.TemporaryDirectory(prefix="crossbuild-plain-") as directory:
+        base = Path(directory)
+        base.chmod(0o755)
+        yield _installed(base)
+
+
+def _installed(base: Path) -> Path:
+    home = base / "home"
+    home.mkdir()
+    uv = str(Uv.find().binary)
+    source = base / "source"
+    ignored = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", "wheelhouse")
+    shutil.copytree(REPOSITORY, source, ignore=ignored)
+    environment = home / "environment"
+    interpreter = python_for_all()
+    subprocess.run([uv, "venv", "-q", "--python", interpreter, str(environment)], check=True)
+    subprocess.run(
+        [uv, "pip", "install", "-q", "--python", str(environment / "bin/python"), str(source)],
+        check=True,
+    )
+    subprocess.run(["chown", "-R", f"{UID}:{UID}", str(home)], check=True)
+    return home
+
+
+def test_three_builds_and_a_proof_without_root(home: Path) -> None:
+    if Path("/proc/sys/fs/binfmt_misc/qemu-aarch64").exists():
+        pytest.skip("somebody registered an emulator on this machine")
+    mounts = Path("/proc/mounts").read_text()
+    done = subprocess.run(
+        [
+            *AS_PLAIN, str(home / "environment/bin/crossbuild"),
+            "hnswlib", "netifaces", "docopt", "--target", TARGET, "--python", "3.11",
+        ],
+        cwd=home,
+        env={**os.environ, "HOME": str(home), "XDG_CACHE_HOME": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    names = {path.name.split("-")[0] for path in (home / "wheelhouse").glob("*.whl")}
+    assert names == {"hnswlib", "netifaces", "docopt", "numpy"}
+    assert Path("/proc/mounts").read_text() == mounts
+    assert not Path("/proc/sys/fs/binfmt_misc/qemu-aarch64").exists()
