@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import signal
 import sys
@@ -50,7 +51,7 @@ class DefectError(CrossbuildError):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code; no exception leaves."""
     words = sys.argv[1:] if argv is None else list(argv)
-    screen = Screen(sys.stdin, sys.stdout, sys.stderr, json=arguments.wants_json(words))
+    screen = _screen(json=arguments.wants_json(words))
     with _interruptible():
         try:
             return _main(words, screen)
@@ -65,6 +66,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             return screen.fail(_storage(error) or _defect(error, screen))
         except Exception as error:  # noqa: BLE001
             return screen.fail(_defect(error, screen))
+
+
+def _screen(*, json: bool) -> Screen:
+    """The three streams; Python has None for one that the caller closed."""
+    source, out, err = (stream or io.StringIO() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    return Screen(source, out, err, json=json)
 
 
 def _main(words: Sequence[str], screen: Screen) -> int:
@@ -168,10 +175,10 @@ def _leave_now() -> None:
     """End without waiting for anyone: what is left of files is swept by the next run."""
     process.terminate_all()
     with contextlib.suppress(OSError, ValueError):
-        if sys.stderr.isatty():
+        if sys.stderr and sys.stderr.isatty():
             sys.stderr.write(_SHOW_CURSOR)
-        sys.stderr.flush()
-        sys.stdout.flush()
+        for stream in filter(None, (sys.stderr, sys.stdout)):
+            stream.flush()
     os._exit(EXIT_INTERRUPTED)
 
 
@@ -179,10 +186,10 @@ def _storage(error: OSError) -> StorageError | None:
     """A disk's answer that nobody put into words; None for any other error."""
     if error.errno not in _STORAGE:
         return None
-    place = f": {error.filename}" if error.filename else ""
+    reason = os.strerror(error.errno or 0).lower()
+    place = f"{error.filename} cannot be used" if error.filename else "a file cannot be used"
     return StorageError(
-        f"{os.strerror(error.errno or 0)}{place}",
-        remedy="Look at the space and the permissions there.",
+        f"{place}: {reason}", remedy="Look at the permissions and the space there."
     )
 
 

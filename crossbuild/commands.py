@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rich.text import Text
+
 from crossbuild import (
     checkup,
     doctor,
@@ -225,6 +227,8 @@ def _shown(page: Page, call: Call, plan: Provision, checks: Sequence[Check], arc
         hostviews.provided(page, plan, provision.beyond(checks))
     else:
         hostviews.examined(page, checks, arch)
+        if call.options.target and doctor.able(checks):
+            page.write(Text("Root file systems and compilers for it are prepared."))
 
 
 def _provision(call: Call, checks: Sequence[Check], arch: Arch) -> Provision:

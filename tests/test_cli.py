@@ -395,7 +395,9 @@ def test_setup_without_packages_to_install(
     ("script", "expected"),
     [
         ("crossbuild -h | head -1", "Usage: crossbuild REQUIREMENT"),
-        ("crossbuild plan -h >&-; echo $?", "0"),
+        ("crossbuild plan -h >&-; echo code=$?", "code=0"),
+        ("crossbuild six 2>&-; echo code=$?", "code=2"),
+        ("crossbuild cache <&- 2>&- | grep -c cache; echo code=$?", "code=0"),
         ("LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 crossbuild -h | head -1", "REQUIREMENT..."),
         ("cd gone && rmdir ../gone && crossbuild cache 2>&1 >&-", "current directory is gone"),
     ],
