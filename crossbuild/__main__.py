@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from crossbuild.cli import main
+from crossbuild.cli.main import main
 
 sys.exit(main())

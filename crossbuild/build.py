@@ -17,14 +17,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from crossbuild import canonical, sources, wheel
-from crossbuild.backend import Workshop
-from crossbuild.calling import CrashError, HookError, Job
+from crossbuild.building import sources
+from crossbuild.building.backend import Workshop
+from crossbuild.building.calling import CrashError, HookError, Job
 from crossbuild.disk import guarded, hash_of, remove_tree
 from crossbuild.errors import BuildError, IntegrityError
 from crossbuild.model import BuildStep, File, RawWheel, Rung
 from crossbuild.report import Building, Level, Message
-from crossbuild.wheel import WheelContents
+from crossbuild.wheels import canonical, wheel
+from crossbuild.wheels.wheel import WheelContents
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

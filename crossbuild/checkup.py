@@ -29,7 +29,7 @@ from crossbuild.proving import prove
 from crossbuild.report import Stage
 from crossbuild.target import Target
 from crossbuild.verify import Examined, Finding
-from crossbuild.wheel import WheelContents
+from crossbuild.wheels.wheel import WheelContents
 from crossbuild.workbench import Services
 
 SCHEMA = "crossbuild-verify/1"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from crossbuild import parallel, process
 from crossbuild.errors import CrossbuildError
-from crossbuild.http import Http
 from crossbuild.model import File
-from crossbuild.obtain import obtain
+from crossbuild.net.http import Http
+from crossbuild.net.obtain import obtain
 from crossbuild.report import Reporter
 from crossbuild.store import Store
 

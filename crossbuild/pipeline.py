@@ -9,7 +9,7 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName, canonicalize_name
 
-from crossbuild import bundle, catalog, document, process, verify, wheel
+from crossbuild import bundle, catalog, document, process, verify
 from crossbuild.engine.base import Limits, Role
 from crossbuild.errors import VerificationError
 from crossbuild.making import Made, Maker
@@ -28,7 +28,8 @@ from crossbuild.proving import prove
 from crossbuild.settling import Planner, Settled
 from crossbuild.smoke import not_run
 from crossbuild.target import Target
-from crossbuild.wheel import WheelContents
+from crossbuild.wheels import wheel
+from crossbuild.wheels.wheel import WheelContents
 from crossbuild.workbench import Services, Workbench
 
 

@@ -40,7 +40,6 @@ from dataclasses import dataclass, replace
 
 from packaging.utils import NormalizedName
 
-from crossbuild.candidates import Judge, Release, best_wheel
 from crossbuild.errors import ResolutionError
 from crossbuild.model import (
     BuildStep,
@@ -58,6 +57,7 @@ from crossbuild.model import (
     Step,
     Verdict,
 )
+from crossbuild.resolution.candidates import Judge, Release, best_wheel
 from crossbuild.target import Target
 
 __all__ = ["SCHEMA", "best_wheel", "plan", "to_json"]

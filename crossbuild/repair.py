@@ -17,16 +17,17 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from crossbuild import canonical, elf, libraries, machines, process, promises, wheel
+from crossbuild import process
 from crossbuild.disk import guarded, hash_of, storage_error
-from crossbuild.elf import SymbolVersion
 from crossbuild.engine.base import Root
 from crossbuild.errors import HostError, RepairError
 from crossbuild.model import RawWheel, RepairedWheel
 from crossbuild.platforms import Family
-from crossbuild.promises import Promise
 from crossbuild.target import Target
-from crossbuild.wheel import WheelContents
+from crossbuild.wheels import canonical, elf, libraries, machines, promises, wheel
+from crossbuild.wheels.elf import SymbolVersion
+from crossbuild.wheels.promises import Promise
+from crossbuild.wheels.wheel import WheelContents
 
 _LIBC = {Family.MANYLINUX: "glibc", Family.MUSLLINUX: "musl", Family.LINUX: None}
 _GRAFTED = re.compile(r"[^/]+\.libs/(?P<stem>[^/]+?)-[0-9a-f]{8}(?P<suffix>\.[^/]+)")
@@ -105,7 +106,7 @@ def _ask(request: dict[str, Any], scratch: Path, epoch: int) -> dict[str, Any]:
         "TMPDIR": str(temporary),
         "SOURCE_DATE_EPOCH": str(epoch),
     }
-    argv = [sys.executable, "-m", "crossbuild.grafting"]
+    argv = [sys.executable, "-m", "crossbuild.building.grafting"]
     try:
         done = process.run(argv, env=env, cwd=scratch, input=json.dumps(request))
     except process.ProcessError as error:

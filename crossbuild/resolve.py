@@ -16,17 +16,17 @@ from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from crossbuild.candidates import kinds
-from crossbuild.environments import Environments, Inspector
 from crossbuild.errors import UsageError
-from crossbuild.impasse import explain
 from crossbuild.model import Formats, Kind, Note, Policy, Resolution, Wanted
-from crossbuild.projection import bare
 from crossbuild.report import Level, Message, Reporter, waiting
-from crossbuild.solving import Found, Goal, Solver, Stuck
-from crossbuild.supply import Direct, Packages, Supply
+from crossbuild.resolution.candidates import kinds
+from crossbuild.resolution.environments import Environments, Inspector
+from crossbuild.resolution.impasse import explain
+from crossbuild.resolution.projection import bare
+from crossbuild.resolution.solving import Found, Goal, Solver, Stuck
+from crossbuild.resolution.supply import Direct, Packages, Supply
+from crossbuild.resolution.uv import Uv
 from crossbuild.target import Target
-from crossbuild.uv import Uv
 
 __all__ = ["Inspector", "resolve"]
 

@@ -24,7 +24,7 @@ from crossbuild.report import Level, Message, Stage
 from crossbuild.resolve import resolve
 from crossbuild.target import Target
 from crossbuild.verify import Examined
-from crossbuild.wheel import WheelContents
+from crossbuild.wheels.wheel import WheelContents
 from crossbuild.workbench import Services, Workbench
 
 

@@ -12,14 +12,14 @@ from pathlib import Path
 
 from packaging.tags import Tag
 
-from crossbuild import elf, libraries, machines, promises, wheel
-from crossbuild.closure import borrowed, closure
-from crossbuild.elf import SymbolVersion
 from crossbuild.errors import IntegrityError, VerificationError
-from crossbuild.findings import Finding, FindingKind
-from crossbuild.promises import Promise
 from crossbuild.target import Target
-from crossbuild.wheel import WheelContents
+from crossbuild.wheels import elf, libraries, machines, promises, wheel
+from crossbuild.wheels.closure import borrowed, closure
+from crossbuild.wheels.elf import SymbolVersion
+from crossbuild.wheels.findings import Finding, FindingKind
+from crossbuild.wheels.promises import Promise
+from crossbuild.wheels.wheel import WheelContents
 
 __all__ = [
     "Examined",

@@ -11,21 +11,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crossbuild import catalog, sources, wheel
-from crossbuild.backend import Workshop
+from crossbuild import catalog
+from crossbuild.building import sources
+from crossbuild.building.backend import Workshop
 from crossbuild.catalog import Image
 from crossbuild.engine.base import Engine, Limits, Role
 from crossbuild.errors import BuildError, CrossbuildError, HostError
 from crossbuild.fetch import fetch
-from crossbuild.http import Http
-from crossbuild.index import Index
 from crossbuild.model import File, Inspection, Pin, SourceMetadata
+from crossbuild.net.http import Http
+from crossbuild.net.index import Index
 from crossbuild.report import Level, Message, Reporter
+from crossbuild.resolution.uv import Uv
 from crossbuild.store import Store
 from crossbuild.target import Target
 from crossbuild.toolchain import zig
 from crossbuild.toolchain.zig import Toolchain
-from crossbuild.uv import Uv
+from crossbuild.wheels import wheel
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

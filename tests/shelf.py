@@ -16,11 +16,11 @@ from packaging.utils import (
 )
 from packaging.version import Version
 
-from crossbuild import sources
+from crossbuild.building import sources
 from crossbuild.errors import CrossbuildError, UnknownPackageError
 from crossbuild.model import BuildSystem, File, Inspection, Kind, Pin, SourceMetadata
 from crossbuild.report import Event
-from crossbuild.uv import Uv
+from crossbuild.resolution.uv import Uv
 
 PURE = "py3-none-any"
 FITS = "cp311-cp311-manylinux2014_aarch64"

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from crossbuild import reading
-from crossbuild.arguments import Options, parse, wants_json
+from crossbuild.cli import reading
+from crossbuild.cli.arguments import Options, parse, wants_json
+from crossbuild.cli.grammar import COMMANDS
 from crossbuild.errors import UsageError
-from crossbuild.grammar import COMMANDS
 from crossbuild.model import Policy
 
 

@@ -8,18 +8,18 @@ from types import MappingProxyType
 
 import pytest
 
-from crossbuild import sources
-from crossbuild.backend import Workshop
-from crossbuild.calling import CrashError, HookError, Job
+from crossbuild.building import sources
+from crossbuild.building.backend import Workshop
+from crossbuild.building.calling import CrashError, HookError, Job
+from crossbuild.building.environment import PREFIX
 from crossbuild.engine.base import Limits, Role, Stop, Tree
-from crossbuild.environment import PREFIX
 from crossbuild.errors import BuildError, HostError, LimitError
 from crossbuild.model import Inspection, Rung
 from crossbuild.report import Event, Waiting
+from crossbuild.resolution.uv import Uv
 from crossbuild.store import Store
 from crossbuild.target import Target
 from crossbuild.toolchain.zig import Toolchain
-from crossbuild.uv import Uv
 from tests.fakeengine import FakeEngine, Outcome
 from tests.wheels import metadata, sdist, wheel
 

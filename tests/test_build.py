@@ -11,17 +11,18 @@ import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from crossbuild import build, repair, sources, verify
-from crossbuild.backend import Workshop
+from crossbuild import build, repair, verify
+from crossbuild.building import sources
+from crossbuild.building.backend import Workshop
 from crossbuild.engine.base import Limits, Root, Stop
 from crossbuild.engine.rootfs import RootfsEngine
 from crossbuild.errors import BuildError, IntegrityError, LimitError
 from crossbuild.model import BuildStep, BuildSystem, File, Kind, Pin, RawWheel, RepairedWheel, Rung
 from crossbuild.report import Message
+from crossbuild.resolution.uv import Uv
 from crossbuild.store import Store
 from crossbuild.target import Target
 from crossbuild.toolchain import zig
-from crossbuild.uv import Uv
 from tests.elves import shared_object
 from tests.fakeengine import FakeEngine, Outcome
 from tests.roots import build_root, engine, shared_store

@@ -13,10 +13,14 @@ from typing import Any
 
 import pytest
 
-from crossbuild import commands, doctor, pipeline, process
-from crossbuild.cli import main
+from crossbuild import pipeline, process
+from crossbuild.cli import commands, doctor
+from crossbuild.cli.doctor import Check, State
+from crossbuild.cli.grammar import COMMANDS
+from crossbuild.cli.main import main
+from crossbuild.cli.provision import Provision
+from crossbuild.cli.screen import Answer
 from crossbuild.disk import hash_of
-from crossbuild.doctor import Check, State
 from crossbuild.errors import (
     BuildError,
     HostError,
@@ -24,11 +28,8 @@ from crossbuild.errors import (
     NetworkError,
     UnknownPackageError,
 )
-from crossbuild.grammar import COMMANDS
 from crossbuild.model import RunResult
 from crossbuild.pipeline import Request
-from crossbuild.provision import Provision
-from crossbuild.screen import Answer
 from tests import answers, wheels
 from tests.miniindex import MiniIndex
 

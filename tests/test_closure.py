@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from crossbuild import verify, wheel
+from crossbuild import verify
 from crossbuild.errors import UsageError
-from crossbuild.findings import FindingKind
 from crossbuild.target import Target
-from crossbuild.wheel import WheelContents
+from crossbuild.wheels import wheel
+from crossbuild.wheels.findings import FindingKind
+from crossbuild.wheels.wheel import WheelContents
 from tests import wheels
 from tests.elves import shared_object
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from crossbuild import configuration
-from crossbuild.configuration import Indexes
-from crossbuild.credentials import Login, Logins, split
 from crossbuild.errors import UsageError
+from crossbuild.net import configuration
+from crossbuild.net.configuration import Indexes
+from crossbuild.net.credentials import Login, Logins, split
 
 DEFAULT = "https://default.example/simple"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from crossbuild.diagnosis import Witness, reason, tail
+from crossbuild.building.diagnosis import Witness, reason, tail
 
 EXIT = {"kind": "hook", "type": "SystemExit", "message": "error: command 'gcc' failed"}
 CALLED = {"kind": "hook", "type": "CalledProcessError", "message": "Command '['meson']' failed"}

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from crossbuild import doctor, hostviews
-from crossbuild.doctor import Check, Question, State
+from crossbuild.cli import doctor, hostviews
+from crossbuild.cli.doctor import Check, Question, State
+from crossbuild.cli.page import Page
 from crossbuild.engine import apt, emulation
 from crossbuild.engine.emulation import Fact
 from crossbuild.errors import NetworkError, UsageError
-from crossbuild.page import Page
 from crossbuild.platforms import ARCHES
 from crossbuild.target import Target
 

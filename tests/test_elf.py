@@ -12,10 +12,10 @@ import pytest
 from auditwheel.elfutils import elf_find_versioned_symbols, elf_read_dt_needed
 from elftools.elf.elffile import ELFFile
 
-from crossbuild import elf
-from crossbuild.elf import SymbolVersion
 from crossbuild.errors import IntegrityError
 from crossbuild.platforms import ARCHES, Arch
+from crossbuild.wheels import elf
+from crossbuild.wheels.elf import SymbolVersion
 from tests.elves import shared_object
 
 LIBC = {"libc.so.6": {"GLIBC_2.17": "getenv", "GLIBC_2.34": "pthread_create"}}

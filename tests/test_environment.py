@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from crossbuild import environment
+from crossbuild.building import environment
 from crossbuild.catalog import Interpreter
 from crossbuild.engine.base import Tree
+from crossbuild.resolution.uv import Uv
 from crossbuild.store import Store
 from crossbuild.target import Target
-from crossbuild.uv import Uv
 from tests.wheels import wheel
 
 INTERPRETER = Interpreter(tag="cp311-cp311", version=(3, 11), path="/usr/bin/python3.11")

@@ -24,8 +24,8 @@ from crossbuild.errors import (
     UsageError,
 )
 from crossbuild.fetch import fetch
-from crossbuild.http import Http
 from crossbuild.model import File, Kind
+from crossbuild.net.http import Http
 from crossbuild.report import Event, Silent, Transfer
 from crossbuild.store import Store
 from tests.miniindex import MiniIndex
@@ -211,7 +211,7 @@ DOWNLOADER = """
 import sys
 from pathlib import Path
 from crossbuild.fetch import fetch
-from crossbuild.http import Http
+from crossbuild.net.http import Http
 from crossbuild.model import File, Kind
 from crossbuild.report import Silent
 from crossbuild.store import Store

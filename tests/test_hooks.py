@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from crossbuild import hooks, process
+from crossbuild import process
+from crossbuild.building import hooks
 
 BACKEND = """
 import os, sys

@@ -13,10 +13,10 @@ import pytest
 import trustme
 
 from crossbuild import parallel, process
-from crossbuild.configuration import Transport
-from crossbuild.credentials import Login, Logins
 from crossbuild.errors import CrossbuildError, NetworkError
-from crossbuild.http import Http
+from crossbuild.net.configuration import Transport
+from crossbuild.net.credentials import Login, Logins
+from crossbuild.net.http import Http
 from tests.miniindex import MiniIndex
 
 CONTENT = bytes(range(256)) * 1024
@@ -87,7 +87,7 @@ def test_a_server_may_say_when_to_come_back(
     pause: float,
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr("crossbuild.http._sleep", pauses.append)
+    monkeypatch.setattr("crossbuild.net.http._sleep", pauses.append)
     mini_index.faults.fail, mini_index.faults.status = 1, 429
     mini_index.faults.retry_after = said
     assert http.get(url) is not None

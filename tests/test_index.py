@@ -11,13 +11,13 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from crossbuild.configuration import Indexes
-from crossbuild.credentials import Login, Logins
 from crossbuild.errors import IntegrityError, NetworkError, UnknownPackageError, UsageError
-from crossbuild.http import Http
-from crossbuild.index import Index, Project
-from crossbuild.metadata import of_local_wheel
 from crossbuild.model import File, Kind, SourceMetadata
+from crossbuild.net.configuration import Indexes
+from crossbuild.net.credentials import Login, Logins
+from crossbuild.net.http import Http
+from crossbuild.net.index import Index, Project
+from crossbuild.net.metadata import of_local_wheel
 from crossbuild.store import Store
 from tests.miniindex import MiniIndex
 from tests.wheels import sdist, wheel, write_zip

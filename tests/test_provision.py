@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from crossbuild import process, provision
-from crossbuild.doctor import Check, State
+from crossbuild import process
+from crossbuild.cli import provision
+from crossbuild.cli.doctor import Check, State
+from crossbuild.cli.provision import MANAGERS, Manager, Need
 from crossbuild.errors import HostError
 from crossbuild.platforms import ARCHES
-from crossbuild.provision import MANAGERS, Manager, Need
 
 EVERYTHING = tuple(Need)
 AARCH64 = ARCHES["aarch64"]

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from crossbuild import tables, wording
-from crossbuild.page import Page
-from crossbuild.progress import Board, Line, label
-from crossbuild.render import ASCII, UNICODE, Plain, Terminal, frame, showing
+from crossbuild import wording
+from crossbuild.cli import tables
+from crossbuild.cli.page import Page
+from crossbuild.cli.progress import Board, Line, label
+from crossbuild.cli.render import ASCII, UNICODE, Plain, Terminal, frame, showing
 from crossbuild.report import Building, Event, Level, Message, Stage, Transfer, Waiting
 from tests import answers
 

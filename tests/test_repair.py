@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from crossbuild import canonical, process, repair, wheel
+from crossbuild import process, repair
 from crossbuild.engine.base import Role, Root
 from crossbuild.errors import HostError, IntegrityError, RepairError
 from crossbuild.model import RawWheel, Rung
 from crossbuild.target import Target
+from crossbuild.wheels import canonical, wheel
 from tests.wheels import wheel as make_wheel
 
 TAG = "cp311-cp311-linux_aarch64"

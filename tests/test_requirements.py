@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from crossbuild import requirement_file
+from crossbuild.cli import requirement_file
+from crossbuild.cli.requirements import parse, public
 from crossbuild.errors import UsageError
-from crossbuild.requirements import parse, public
 
 WHEEL = "bar-2.0-cp311-cp311-linux_aarch64.whl"
 INDEX = "https://index.example"

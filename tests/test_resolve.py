@@ -10,7 +10,6 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from crossbuild.configuration import Indexes
 from crossbuild.errors import (
     CrossbuildError,
     HostError,
@@ -20,14 +19,15 @@ from crossbuild.errors import (
     UnknownPackageError,
     UsageError,
 )
-from crossbuild.http import Http
-from crossbuild.index import Index
 from crossbuild.model import Formats, Note, Policy, Resolution, Wanted
+from crossbuild.net.configuration import Indexes
+from crossbuild.net.http import Http
+from crossbuild.net.index import Index
 from crossbuild.report import Message
+from crossbuild.resolution.uv import Uv
 from crossbuild.resolve import resolve
 from crossbuild.store import Store
 from crossbuild.target import Target
-from crossbuild.uv import Uv
 from tests.miniindex import MiniIndex
 from tests.shelf import FITS, FOREIGN, Recorder, Shelf, name, plain, versions
 from tests.wheels import HATCHLING, sdist, wheel

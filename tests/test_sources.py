@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from crossbuild import sources
+from crossbuild.building import sources
 from crossbuild.errors import IntegrityError
 from crossbuild.model import BuildSystem
 from tests.wheels import metadata, sdist, write_tar, write_zip

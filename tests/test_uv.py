@@ -13,9 +13,9 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from crossbuild.errors import IntegrityError, NetworkError
-from crossbuild.loopback import Offer, serving
+from crossbuild.resolution.loopback import Offer, serving
+from crossbuild.resolution.uv import Solved, Unsolvable, Uv
 from crossbuild.target import Target
-from crossbuild.uv import Solved, Unsolvable, Uv
 from tests.wheels import metadata, wheel
 
 TARGET = Target.parse("manylinux2014_aarch64", "3.11")

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from crossbuild import promises, verify
-from crossbuild.elf import SymbolVersion
+from crossbuild import verify
 from crossbuild.errors import StorageError, VerificationError
-from crossbuild.findings import FindingKind
 from crossbuild.platforms import ARCHES, Arch
 from crossbuild.target import Target
+from crossbuild.wheels import promises
+from crossbuild.wheels.elf import SymbolVersion
+from crossbuild.wheels.findings import FindingKind
 from tests import wheels
 from tests.elves import shared_object
 

@@ -13,11 +13,11 @@ from packaging.specifiers import SpecifierSet
 from packaging.tags import parse_tag
 from packaging.version import Version
 
-from crossbuild import elf, modules, wheel
 from crossbuild.errors import IntegrityError, StorageError
 from crossbuild.model import File, Kind, Refusal
 from crossbuild.target import Target
-from crossbuild.wheel import Rules
+from crossbuild.wheels import elf, modules, wheel
+from crossbuild.wheels.wheel import Rules
 from tests import wheels
 from tests.elves import shared_object
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from crossbuild.uv import Uv
+from crossbuild.resolution.uv import Uv
 from tests.e2e.conftest import TARGET
 
 pytestmark = [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crossbuild import elf
+from crossbuild.wheels import elf
 from tests.toolchain.conftest import Box
 
 pytestmark = pytest.mark.emulation

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from crossbuild import elf
 from crossbuild.target import Target
 from crossbuild.toolchain import cxx
 from crossbuild.toolchain.compiler import Zig
 from crossbuild.toolchain.sysroot import Layout
+from crossbuild.wheels import elf
 from tests.toolchain.conftest import Tools, c_toolchain
 
 Pair = tuple[Tools, Tools]

@@ -1,0 +1,220 @@
+"""PEP 517 backends, run in a sandbox of the target: no network, nothing of the host in sight.
+
+One emulated Python serves all hooks of a package (``hooks``); the packages it needs were
+installed on the host (``environment``); compilers are native where a toolchain is mounted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from crossbuild import catalog
+from crossbuild.building import environment, sources
+from crossbuild.building.calling import OUTPUT, HookError, Job, call, lay_out
+from crossbuild.building.environment import PREFIX
+from crossbuild.disk import guarded, hash_of, remove_tree
+from crossbuild.engine.base import Engine, Limits, Root, Session, Tree
+from crossbuild.errors import BuildError, HostError
+from crossbuild.model import Inspection, Rung
+from crossbuild.report import Building, Reporter, Silent, waiting
+from crossbuild.resolution.uv import Uv
+from crossbuild.store import Store
+from crossbuild.target import Target
+from crossbuild.toolchain.zig import Toolchain
+
+_SCHEMA = 1
+"""Raise it when the same inputs would be built or inspected differently."""
+
+_NO_DEBUG = {"CFLAGS": "-g0", "CXXFLAGS": "-g0"}
+"""Debian's Python compiles extensions with -g, which no published wheel has."""
+
+_DEFAULT = Limits()
+
+
+class Workshop:
+    """Where the sdists of one target are built. Safe to use from several threads.
+
+    ``jobs`` is how many processes one build may run at once (default: the host's processors).
+    ``limits`` hold for each hook call.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        root: Root,
+        toolchain: Toolchain | None,
+        store: Store,
+        uv: Uv,
+        target: Target,
+        limits: Limits = _DEFAULT,
+        reporter: Reporter | None = None,
+        jobs: int | None = None,
+    ) -> None:
+        self._engine = engine
+        self._toolchain = toolchain
+        self._uv = uv
+        self._limits = limits
+        self._jobs = jobs or len(os.sched_getaffinity(0))
+        self.root = root
+        self.store = store
+        self.target = target
+        self.reporter: Reporter = reporter or Silent()
+        self._interpreter = _interpreter(root, target)
+
+    @property
+    def rungs(self) -> tuple[Rung, ...]:
+        """The ladder: native compilers where there are some, then the image's own."""
+        return (Rung.NATIVE, Rung.EMULATED) if self._toolchain else (Rung.EMULATED,)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What every wheel built here depends on, besides its own sdist and environment."""
+        floor, patch = self.target.floor, self.target.patch
+        tools = self._toolchain.key if self._toolchain else "no toolchain"
+        target = f"{self.target.family.value} {self.target.arch} {floor} {patch}"
+        return (str(_SCHEMA), self.root.key, tools, target, self._interpreter.tag)
+
+    def environment(self, wheels: Sequence[Path]) -> Tree:
+        """The build environment with these wheels. Raises IntegrityError for a bad one."""
+        return environment.make(
+            wheels, self._interpreter, self.target, uv=self._uv, store=self.store
+        )
+
+    def inspect(self, archive: Path, inspection: Inspection, tree: Tree) -> Inspection:
+        """Ask an sdist's backend for its dynamic build requirements and its metadata.
+
+        The new requirements are in ``system.requires`` of the result. Its ``metadata`` stays
+        None while the environment lacks one of them: ask again with it. The answer is kept in
+        the store. Raises BuildError, LimitError, IntegrityError.
+        """
+        kind, name = "inspection", self._inspection_key(archive, inspection, tree)
+        answer = self.store.record(kind, name)
+        if answer is None:
+            answer = self._asked(archive, inspection, tree)
+            self.store.put_record(kind, name, answer)
+        return _merged(inspection, answer)
+
+    @contextlib.contextmanager
+    def unpacked(self, archive: Path, label: str) -> Iterator[Path]:
+        """The top directory of an sdist, removed on leaving. Raises IntegrityError."""
+        with self.store.scratch(f"source-{label}") as scratch:
+            yield sources.unpack(archive, scratch)
+
+    def build(self, job: Job, rung: Rung, output: Path) -> Path:
+        """Build the wheel into the directory ``output``, with the compilers of ``rung``.
+
+        Raises LimitError, CrashError, or HookError with the first line that tells why.
+        """
+        self.reporter.emit(Building(package=job.label, phase=rung.value))
+        with self._session(job, rung) as session:
+            answer = call(session, job, ("wheel",), self._variables(job, rung), self.store)
+            name = str(answer.get("wheel"))
+            if PurePosixPath(name).name != name or not name.endswith(".whl"):
+                raise HookError(f"the backend of {job.label} names no wheel but {name!r}")
+            with guarded(output):
+                output.mkdir(parents=True, exist_ok=True)
+            session.get(f"{OUTPUT}/{name}", output / name)
+        return output / name
+
+    def _inspection_key(self, archive: Path, inspection: Inspection, tree: Tree) -> str:
+        asked = [*self.inputs, hash_of(archive), tree.key, *_hooks(inspection)]
+        text = json.dumps([*asked, dataclasses.asdict(inspection.system)])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _asked(self, archive: Path, inspection: Inspection, tree: Tree) -> dict[str, Any]:
+        label = f"{inspection.name} {inspection.version}"
+        what = f"asking {label} for its requirements, under emulation"
+        with waiting(self.reporter, what), self.unpacked(archive, inspection.name) as source:
+            job = Job(
+                label=label,
+                source=source,
+                system=inspection.system,
+                environment=tree,
+                epoch=sources.epoch(source),
+                log=self._fresh_log(inspection),
+            )
+            variables = self._variables(job, self.rungs[0])
+            with self._session(job, self.rungs[0]) as session:
+                return call(session, job, _hooks(inspection), variables, self.store)
+
+    def _fresh_log(self, inspection: Inspection) -> Path:
+        name = f"{inspection.name}-{inspection.version}-{self.target.interpreter}-inspect.log"
+        log = self.store.root / "logs" / name
+        with guarded(log.parent):
+            log.unlink(missing_ok=True)
+        return log
+
+    @contextlib.contextmanager
+    def _session(self, job: Job, rung: Rung) -> Iterator[Session]:
+        """A sandbox with the sdist, the hook runner, the environment and the compilers."""
+        tools = self._toolchain if rung is Rung.NATIVE else None
+        trees = {PREFIX: job.environment, **(tools.trees if tools else {})}
+        keep = job.keep and job.keep / rung.name.lower()
+        if keep:
+            with guarded(keep):
+                remove_tree(keep)
+        limits = self._limits
+        with self._engine.session(self.root, trees=trees, limits=limits, keep=keep) as session:
+            lay_out(session, job)
+            yield session
+
+    def _variables(self, job: Job, rung: Rung) -> dict[str, str]:
+        """What a build sees, besides the engine's own few: nothing here differs between runs."""
+        tools = self._toolchain if rung is Rung.NATIVE else None
+        own = [f"{PREFIX}/bin", self._interpreter.directory, "/usr/local/bin", "/usr/bin", "/bin"]
+        return {
+            "LC_ALL": "C.UTF-8",
+            "TZ": "UTC",
+            "SOURCE_DATE_EPOCH": str(job.epoch),
+            "PYTHONHASHSEED": "0",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONNOUSERSITE": "1",
+            "PYTHONUNBUFFERED": "1",
+            "MAKEFLAGS": f"-j{self._jobs}",
+            "CMAKE_BUILD_PARALLEL_LEVEL": str(self._jobs),
+            "NPY_NUM_BUILD_JOBS": str(self._jobs),
+            **(tools.environment if tools else _NO_DEBUG),
+            "PATH": ":".join([tools.path_prefix, *own] if tools else own),
+        }
+
+
+def _interpreter(root: Root, target: Target) -> catalog.Interpreter:
+    found = catalog.image(root.image).interpreter(target.python)
+    if found is None:
+        raise HostError(f"the image {root.image} has no CPython {target.python_version}")
+    return found
+
+
+def _hooks(inspection: Inspection) -> tuple[str, ...]:
+    return ("requires",) if inspection.metadata else ("requires", "metadata")
+
+
+def _merged(inspection: Inspection, answer: Mapping[str, Any]) -> Inspection:
+    """The inspection with what its backend added. Raises BuildError for what is no answer."""
+    label = f"{inspection.name} {inspection.version}"
+    system = inspection.system
+    added = [str(text) for text in answer.get("requires", []) if text not in system.requires]
+    for text in added:
+        try:
+            Requirement(text)
+        except InvalidRequirement as error:
+            raise BuildError(f"{label} asks for {text!r}, which is no requirement") from error
+    metadata = inspection.metadata
+    if metadata is None and "metadata" in answer:
+        metadata = sources.core_metadata(str(answer["metadata"]))
+        if metadata is None:
+            raise BuildError(f"{label} has metadata that cannot be understood")
+    requires = system.requires + tuple(added)
+    return dataclasses.replace(
+        inspection, system=dataclasses.replace(system, requires=requires), metadata=metadata
+    )

@@ -1,0 +1,184 @@
+"""One call of PEP 517 hooks in a session: the request, the answer, and what can end it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from crossbuild.building import diagnosis, environment
+from crossbuild.building.diagnosis import Witness
+from crossbuild.building.environment import PREFIX
+from crossbuild.engine.base import WORK, ExecResult, Session, Tree
+from crossbuild.errors import BuildError, IntegrityError, LimitError
+from crossbuild.model import BuildSystem
+from crossbuild.store import Store
+
+OUTPUT = f"{WORK}/build/out"
+"""Where the hooks leave their files in a session."""
+
+_HERE = f"{WORK}/build"
+_LONGEST_ANSWER = 16 << 20
+_FINAL = frozenset({"ModuleNotFoundError", "ImportError", "SyntaxError"})
+"""Exceptions that no other compiler would prevent."""
+
+_OFFLINE = re.compile(
+    r"Network is unreachable|Temporary failure in name resolution|Name or service not known"
+)
+_REMEDIES = {
+    "module": "Its sdist does not say that its build needs that module.",
+    "network": "Builds have no network: all that a package needs has to be in its sdist, or be "
+    "one of its build requirements.",
+}
+
+
+class HookError(BuildError):
+    """A hook failed; ``why`` in one line. ``final``: other compilers would not change that."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        why: str = "",
+        final: bool = False,
+        remedy: str | None = None,
+        log: Path | None = None,
+        tail: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message, remedy=remedy, log=log, tail=tail)
+        self.why = why
+        self.final = final
+
+
+class CrashError(HookError):
+    """The emulator, or a program in it, died of a signal: worth one more attempt."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """One sdist to be asked or built: ``source`` is its unpacked top directory.
+
+    ``epoch`` is SOURCE_DATE_EPOCH, in seconds; ``log`` is appended to; ``keep`` is where the
+    session's files are moved when the build fails.
+    """
+
+    label: str
+    source: Path
+    system: BuildSystem
+    environment: Tree
+    epoch: int
+    log: Path
+    keep: Path | None = None
+
+
+def lay_out(session: Session, job: Job) -> None:
+    """Copy the sdist and the hook runner into a session."""
+    session.put(job.source, f"{_HERE}/{job.source.name}")
+    with resources.as_file(resources.files("crossbuild.building") / "hooks.py") as runner:
+        session.put(runner, f"{_HERE}/hooks.py")
+
+
+def call(
+    session: Session,
+    job: Job,
+    hooks: Sequence[str],
+    variables: Mapping[str, str],
+    store: Store,
+) -> dict[str, Any]:
+    """Run hooks in a session that is laid out; give the runner's answer (see ``hooks``).
+
+    Raises LimitError, CrashError, or HookError with the first line that tells why.
+    """
+    source = f"{_HERE}/{job.source.name}"
+    request = {
+        "source": source,
+        "backend": job.system.backend,
+        "backend_path": list(job.system.backend_path),
+        "output": OUTPUT,
+        "known": sorted(_known(job)),
+        "hooks": list(hooks),
+    }
+    witness = Witness()
+    with store.scratch("hooks") as scratch:
+        written = scratch / "request.json"
+        written.write_text(json.dumps(request), encoding="utf-8")
+        session.put(written, f"{_HERE}/request.json")
+        files = [f"{_HERE}/{name}" for name in ("hooks.py", "request.json", "answer.json")]
+        result = session.run(
+            [f"{PREFIX}/bin/python", *files],
+            env=variables,
+            cwd=source,
+            log=job.log,
+            on_line=witness.hear,
+        )
+        if result.stopped is not None:
+            raise _limit(result, job)
+        answer = _read(session, scratch / "answer.json")
+    if answer is None or "error" in answer:
+        raise _failure(answer, result, job, witness)
+    return answer
+
+
+def _known(job: Job) -> set[str]:
+    """The names that no requirement of the backend brings anew: installed, or asked for."""
+    asked = {canonicalize_name(Requirement(text).name) for text in job.system.requires}
+    return asked | environment.names(job.environment)
+
+
+def _read(session: Session, copy: Path) -> dict[str, Any] | None:
+    """The runner's answer; None where it left none that can be read."""
+    try:
+        session.get(f"{_HERE}/answer.json", copy)
+    except IntegrityError:
+        return None
+    if copy.stat().st_size > _LONGEST_ANSWER:
+        return None
+    try:
+        answer = json.loads(copy.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def _limit(result: ExecResult, job: Job) -> LimitError:
+    passed = result.stopped.value if result.stopped else ""
+    return LimitError(
+        f"{job.label} was ended after {result.seconds:.0f} s for passing the limit of {passed}",
+        log=job.log,
+        tail=diagnosis.tail(result.output),
+    )
+
+
+def _failure(
+    answer: Mapping[str, Any] | None, result: ExecResult, job: Job, witness: Witness
+) -> HookError:
+    error = answer["error"] if answer else None
+    why = diagnosis.reason(error, witness, result.output)
+    if result.signal is not None:
+        return CrashError(
+            f"{job.label} could not be built: a program crashed under QEMU with signal "
+            f"{result.signal}: {why}",
+            why=f"signal {result.signal}: {why}",
+            final=answer is None,
+            remedy="Run again; if it stays so, a newer QEMU may help.",
+            log=job.log,
+            tail=diagnosis.tail(result.output),
+        )
+    offline = _OFFLINE.search(why) is not None
+    missing = error is not None and error["type"] == "ModuleNotFoundError"
+    told = error is not None and (error["kind"] != "hook" or error["type"] in _FINAL)
+    return HookError(
+        f"{job.label} could not be built: {why}",
+        why=why,
+        final=told or offline,
+        remedy=_REMEDIES["network" if offline else "module"] if offline or missing else None,
+        log=job.log,
+        tail=diagnosis.tail(result.output),
+    )

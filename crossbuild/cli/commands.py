@@ -1,0 +1,297 @@
+"""What each subcommand does: a call in, an answer out; only ``setup`` talks meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.text import Text
+
+from crossbuild import checkup, document, pipeline, process
+from crossbuild import plan as planning
+from crossbuild.checkup import Order, check_up
+from crossbuild.cli import doctor, hostviews, provision, request, tables
+from crossbuild.cli.arguments import Options
+from crossbuild.cli.doctor import Check, Question
+from crossbuild.cli.page import Page
+from crossbuild.cli.provision import Provision
+from crossbuild.cli.request import Surroundings
+from crossbuild.cli.screen import Answer, Screen
+from crossbuild.engine.rootfs import RootfsEngine
+from crossbuild.errors import EXIT_OK, HostError, UsageError
+from crossbuild.model import RunResult
+from crossbuild.net.configuration import Indexes
+from crossbuild.net.http import Http
+from crossbuild.net.index import Index
+from crossbuild.pipeline import Request
+from crossbuild.platforms import ARCHES, Arch
+from crossbuild.report import Level, Message, Reporter
+from crossbuild.resolution.uv import Uv
+from crossbuild.store import Store
+from crossbuild.workbench import Services
+
+_OLD = 30.0
+"""Days after which ``cache prune`` takes something for unused."""
+_ARCH = "aarch64"
+"""The processor that doctor and setup look at when no target is given."""
+_PATIENCE = 10.0
+"""Seconds that the doctor waits for the package index."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """One call of a command: what was asked, where, and where to speak."""
+
+    options: Options
+    around: Surroundings
+    screen: Screen
+
+    @property
+    def verbosity(self) -> int:
+        """How much to show: -2 errors only, -1 no progress, 0, 1 more."""
+        return self.options.verbose - self.options.quiet
+
+    @contextlib.contextmanager
+    def services(self, indexes: Indexes) -> Iterator[Services]:
+        """Open what a run works with, and show what goes on for as long as it is open.
+
+        Raises StorageError when the cache cannot be used, HostError without uv.
+        """
+        self.screen.redact = indexes.redact
+        with self.screen.progress(self.verbosity) as reporter:
+            for warning in indexes.warnings:
+                reporter.emit(Message(text=warning, level=Level.WARNING))
+            yield self._opened(indexes, reporter)
+
+    def _opened(self, indexes: Indexes, reporter: Reporter) -> Services:
+        store = Store(request.cache(self.options, self.around), reporter=reporter)
+        store.sweep()
+        http = Http(indexes.transport, indexes.logins)
+        engine = RootfsEngine(
+            store,
+            reporter=reporter,
+            mirror=self.options.mirror,
+            environment=self.around.environment,
+        )
+        return Services(
+            store=store,
+            http=http,
+            index=Index(indexes, http, store, reporter=reporter),
+            uv=Uv.find(),
+            engine=engine,
+            reporter=reporter,
+            jobs=request.jobs(self.options),
+        )
+
+
+def _requested(call: Call) -> tuple[Request, Indexes]:
+    """Everything that can be said wrongly, read before anything is opened."""
+    options, around = call.options, call.around
+    target = request.target(options)
+    found = request.asked(options, around)
+    asked = Request(
+        wanted=request.wanted(options, found),
+        target=target,
+        output=options.output,
+        limits=request.limits(options),
+        smoke=options.smoke,
+        imports=options.imports,
+        keep=options.keep,
+    )
+    return asked, request.indexes(options, around, found)
+
+
+def _published(work: Callable[[Request, Services], RunResult], call: Call) -> Answer:
+    asked, indexes = _requested(call)
+    with call.services(indexes) as services:
+        result = work(asked, services)
+    return Answer(
+        code=result.exit_code,
+        document=document.report(result, asked.wanted, asked.target),
+        show=lambda page: tables.result(page, result, asked.target),
+    )
+
+
+def _run(call: Call) -> Answer:
+    return _published(pipeline.run, call)
+
+
+def _fetch(call: Call) -> Answer:
+    return _published(pipeline.fetch, call)
+
+
+def _plan(call: Call) -> Answer:
+    asked, indexes = _requested(call)
+    with call.services(indexes) as services:
+        plan = pipeline.plan(asked, services)
+    return Answer(
+        code=EXIT_OK,
+        document=planning.to_json(plan, asked.target),
+        show=lambda page: tables.plan(page, plan, asked.target),
+    )
+
+
+def _verify(call: Call) -> Answer:
+    options = call.options
+    if not options.words:
+        raise UsageError("no directory is named", remedy="For example: crossbuild verify DIR")
+    target = request.target(options)
+    found = request.asked(options, call.around)
+    order = Order(
+        directory=Path(options.words[0]),
+        target=target,
+        wanted=tuple(found.requirements) or None,
+        smoke=options.smoke,
+        imports=options.imports,
+    )
+    with call.services(request.indexes(options, call.around, found)) as services:
+        result = check_up(order, services)
+    return Answer(
+        code=result.exit_code,
+        document=checkup.to_json(result, target),
+        show=lambda page: tables.verified(page, result, target),
+    )
+
+
+def _question(call: Call, *, online: bool) -> Question:
+    options = call.options
+    target = request.target(options) if options.target else None
+    return Question(
+        arch=target.arch if target else ARCHES[_ARCH],
+        target=target,
+        cache=request.cache(options, call.around),
+        mirror=options.mirror,
+        index=(lambda: _reach(call)) if online else None,
+    )
+
+
+def _reach(call: Call) -> str:
+    """Ask the last index, the default one, for something small. Raises CrossbuildError."""
+    indexes = request.indexes(call.options, call.around)
+    if not indexes.urls:
+        return "none is to be used"
+    transport = replace(indexes.transport, timeout=_PATIENCE)
+    Http(transport, indexes.logins).get(f"{indexes.urls[-1]}/pip/")
+    return f"{indexes.urls[-1]} answers"
+
+
+def _doctor(call: Call) -> Answer:
+    question = _question(call, online=True)
+    checks = doctor.examine(question)
+    return Answer(
+        code=EXIT_OK if doctor.able(checks) else HostError.exit_code,
+        document=doctor.to_json(checks),
+        show=lambda page: hostviews.examined(page, checks, question.arch),
+    )
+
+
+def _setup(call: Call) -> Answer:
+    question = _question(call, online=False)
+    checks = doctor.examine(question)
+    plan = _provision(call, checks, question.arch)
+    if plan.commands and not call.options.dry_run:
+        _confirm(call, plan, checks)
+        _install(call, plan)
+        checks = doctor.examine(question)
+    ready = doctor.able(checks)
+    if question.target and ready and not call.options.dry_run:
+        with call.services(request.indexes(call.options, call.around)) as services:
+            pipeline.warm(question.target, services)
+    return Answer(
+        code=EXIT_OK if ready or call.options.dry_run else HostError.exit_code,
+        document={**provision.to_json(plan), **_outcome(checks)},
+        show=lambda page: _shown(page, call, plan, checks, question.arch),
+    )
+
+
+def _outcome(checks: Sequence[Check]) -> Mapping[str, object]:
+    found = doctor.to_json(checks)
+    return {"able": found["able"], "checks": found["checks"]}
+
+
+def _shown(page: Page, call: Call, plan: Provision, checks: Sequence[Check], arch: Arch) -> None:
+    if call.options.dry_run:
+        hostviews.provided(page, plan, provision.beyond(checks))
+    else:
+        hostviews.examined(page, checks, arch)
+        if call.options.target and doctor.able(checks):
+            page.write(Text("Root file systems and compilers for it are prepared."))
+
+
+def _provision(call: Call, checks: Sequence[Check], arch: Arch) -> Provision:
+    """Plan the installation; root's rights are looked for only when they are needed."""
+    needs = provision.needs(checks)
+    if not needs:
+        return Provision(commands=(), packages=(), left=())
+    manager = provision.manager()
+    root = os.geteuid() == 0 or (call.options.dry_run and provision.elevator() is None)
+    prefix = provision.elevation(root=root)
+    return provision.provision(needs, arch, manager, prefix, provision.ask(manager))
+
+
+def _confirm(call: Call, plan: Provision, checks: Sequence[Check]) -> None:
+    """Show the commands and ask. Raises UsageError for a no, or where nobody can answer."""
+    if call.options.yes:
+        return
+    if not call.screen.attended:
+        raise UsageError(
+            "setup asks before it installs, and nobody is there to answer",
+            remedy="Give --yes, or look first with --dry-run.",
+        )
+    hostviews.provided(call.screen.aside(), plan, provision.beyond(checks))
+    if not call.screen.confirmed("Run these commands?"):
+        raise UsageError("nothing was installed")
+
+
+def _install(call: Call, plan: Provision) -> None:
+    """Run the commands where the user sees them; standard output is kept for the answer."""
+    for command in plan.commands:
+        code = process.foreground(command, stdout=call.screen.aside_descriptor)
+        if code != 0:
+            raise HostError(
+                f"{shlex.join(command)} ended with code {code}",
+                remedy="Its own message is above; run it by hand when that is mended.",
+            )
+
+
+def _cache(call: Call) -> Answer:
+    options = call.options
+    action = "".join(options.words[:1]) or "show"
+    if action not in {"show", "prune"} or len(options.words) > 1:
+        said = " ".join(options.words)
+        raise UsageError(f"cache knows show and prune, not {said!r}")
+    store = Store(request.cache(options, call.around))
+    removed = 0
+    if action == "prune":
+        days = options.older_than if options.older_than is not None else _OLD
+        removed = store.prune(older_than_days=None if options.everything else days)
+    parts = store.usage()
+    return Answer(
+        code=EXIT_OK,
+        document={
+            "schema": "crossbuild-cache/1",
+            "directory": str(store.root),
+            "removed": removed,
+            "parts": [
+                {"kind": part.kind, "entries": part.entries, "bytes": part.bytes} for part in parts
+            ],
+        },
+        show=lambda page: hostviews.usage(
+            page, store.root, parts, removed if action == "prune" else None
+        ),
+    )
+
+
+COMMANDS: Mapping[str, Callable[[Call], Answer]] = {
+    "run": _run,
+    "plan": _plan,
+    "fetch": _fetch,
+    "verify": _verify,
+    "doctor": _doctor,
+    "setup": _setup,
+    "cache": _cache,
+}

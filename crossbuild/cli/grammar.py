@@ -1,0 +1,349 @@
+"""What the command line knows: commands, groups of options, and a line of help for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from crossbuild.cli import reading
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Option:
+    """One option. ``metavar`` None: a flag; ``many``: may be repeated; ``read``: its value.
+
+    ``dest`` is the field of ``arguments.Options``; a flag stores ``stores``, or counts.
+    """
+
+    names: tuple[str, ...]
+    dest: str
+    help: str
+    metavar: str | None = None
+    read: Callable[[str], object] = str
+    many: bool = False
+    stores: bool = True
+    counts: bool = False
+    rule: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Group:
+    """Options that belong together, under a title."""
+
+    title: str
+    options: tuple[Option, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Command:
+    """A subcommand: what words it takes, one sentence, its options and examples."""
+
+    words: str
+    summary: str
+    groups: tuple[Group, ...]
+    examples: tuple[str, ...] = ()
+
+    @property
+    def options(self) -> Iterator[Option]:
+        """Every option, group by group."""
+        return (option for group in self.groups for option in group.options)
+
+
+def _path(text: str) -> Path:
+    if not text:
+        raise ValueError("an empty path is no path")
+    return Path(text).expanduser()
+
+
+_FILE = Option(
+    names=("-r", "--requirement"),
+    dest="files",
+    metavar="FILE",
+    read=_path,
+    many=True,
+    help="take requirements from FILE (pip's format)",
+)
+_CONSTRAINT = Option(
+    names=("-c", "--constraint"),
+    dest="constraints",
+    metavar="FILE",
+    read=_path,
+    many=True,
+    help="limit versions by FILE",
+)
+_JOBS = Option(
+    names=("-j", "--jobs"),
+    dest="jobs",
+    metavar="N",
+    read=reading.positive,
+    help="how many at a time (default: one per processor)",
+)
+_ENGINE = Option(
+    names=("--engine",),
+    dest="engine",
+    metavar="NAME",
+    read=reading.engine,
+    help="where emulated code runs: auto or rootfs",
+)
+_MIRROR = Option(
+    names=("--mirror",),
+    dest="mirror",
+    metavar="URL",
+    help="Debian mirror (default: the host's own)",
+)
+_TARGET = Group(
+    title="Target",
+    options=(
+        Option(
+            names=("--target",),
+            dest="target",
+            metavar="PLATFORM",
+            help="such as manylinux2014_aarch64, musllinux_1_2_x86_64",
+        ),
+        Option(
+            names=("--python",),
+            dest="python",
+            metavar="X.Y",
+            read=reading.python_version,
+            help="its CPython (default: the one that runs crossbuild)",
+        ),
+    ),
+)
+_REQUIREMENTS = Group(title="Requirements", options=(_FILE, _CONSTRAINT))
+_CHOICE = Group(
+    title="Versions and files",
+    options=(
+        Option(
+            names=("--policy",),
+            dest="policy",
+            metavar="POLICY",
+            read=reading.policy,
+            help="wheel-first (default), or newest as pip chooses",
+        ),
+        Option(
+            names=("--only-binary",),
+            dest="formats",
+            metavar="PKG",
+            read=reading.format_rule,
+            rule=True,
+            help="never build PKG,PKG… or :all:",
+        ),
+        Option(
+            names=("--no-binary",),
+            dest="formats",
+            metavar="PKG",
+            read=reading.format_rule,
+            rule=True,
+            help="always build PKG,PKG… or :all:",
+        ),
+    ),
+)
+_INDEX = Group(
+    title="Indexes, besides those of uv's and pip's configuration",
+    options=(
+        Option(names=("--index-url",), dest="index_url", metavar="URL", help="the package index"),
+        Option(
+            names=("--extra-index-url",),
+            dest="extra_index_urls",
+            metavar="URL",
+            many=True,
+            help="one more index",
+        ),
+        Option(
+            names=("--find-links",),
+            dest="find_links",
+            metavar="PLACE",
+            many=True,
+            help="a directory or page of wheels and sdists",
+        ),
+    ),
+)
+_OUTPUT = Option(
+    names=("-o", "--output"),
+    dest="output",
+    metavar="DIR",
+    read=_path,
+    help="the wheelhouse (default: ./wheelhouse)",
+)
+_BUILDING = Group(
+    title="Building",
+    options=(
+        _JOBS,
+        Option(
+            names=("--timeout",),
+            dest="timeout",
+            metavar="TIME",
+            read=reading.duration,
+            help="end a build after 90s, 15m, … (default: 2h)",
+        ),
+        Option(
+            names=("--idle-timeout",),
+            dest="idle_timeout",
+            metavar="TIME",
+            read=reading.duration,
+            help="end a build silent and idle so long (default: 5m)",
+        ),
+        Option(
+            names=("--memory",),
+            dest="memory",
+            metavar="SIZE",
+            read=reading.amount,
+            help="memory for one build (default: 8G)",
+        ),
+        Option(names=("--keep",), dest="keep", help="keep the build directory of what fails"),
+        _ENGINE,
+        _MIRROR,
+    ),
+)
+_PROOF = Group(
+    title="Proof",
+    options=(
+        Option(
+            names=("--no-smoke",),
+            dest="smoke",
+            stores=False,
+            help="do not install and import in the emulated target",
+        ),
+        Option(
+            names=("--import",),
+            dest="imports",
+            metavar="MODULE",
+            many=True,
+            help="import MODULE there too",
+        ),
+    ),
+)
+_GENERAL = Group(
+    title="General",
+    options=(
+        Option(
+            names=("--json",),
+            dest="json",
+            help="one JSON document on stdout, all else on stderr",
+        ),
+        Option(names=("-v", "--verbose"), dest="verbose", counts=True, help="show more"),
+        Option(
+            names=("-q", "--quiet"),
+            dest="quiet",
+            counts=True,
+            help="no progress; -qq: only errors",
+        ),
+        Option(
+            names=("--cache-dir",),
+            dest="cache_dir",
+            metavar="DIR",
+            read=_path,
+            help="downloads, root file systems, built wheels",
+        ),
+        Option(names=("-h", "--help"), dest="help", help="show this help"),
+        Option(names=("-V", "--version"), dest="version", help="show the version"),
+    ),
+)
+_RUN = (
+    _REQUIREMENTS,
+    _TARGET,
+    _CHOICE,
+    _INDEX,
+    Group(title="Output", options=(_OUTPUT,)),
+    _BUILDING,
+    _PROOF,
+    _GENERAL,
+)
+
+OVERVIEW = (
+    "Offline Python wheelhouses for another processor: resolved for the target, downloaded "
+    "where wheels exist, built where none does, proven under emulation."
+)
+EXIT_CODES = (
+    "0 done, 2 usage, 3 no resolution, 4 network, 5 integrity, 6 host, 7 storage, 8 build, "
+    "9 repair, 10 verification, 11 published but incomplete, 12 complete but not proven, "
+    "70 a defect of crossbuild, 130 interrupted"
+)
+COMMANDS: Mapping[str, Command] = {
+    "run": Command(
+        words="REQUIREMENT… --target PLATFORM",
+        summary="resolve, download, build, verify and publish (the default)",
+        groups=_RUN,
+        examples=(
+            "crossbuild matplotlib --target manylinux2014_aarch64",
+            "crossbuild -r requirements.txt --target manylinux_2_28_aarch64 --python 3.11",
+            "crossbuild ./dist/mine-1.0.tar.gz --target manylinux2014_aarch64 -o mine",
+        ),
+    ),
+    "plan": Command(
+        words="REQUIREMENT… --target PLATFORM",
+        summary="show what a run would do; download no wheel",
+        groups=tuple(group for group in _RUN if group is not _PROOF),
+    ),
+    "fetch": Command(
+        words="REQUIREMENT… --target PLATFORM",
+        summary="download and check wheels; build and run nothing",
+        groups=(
+            _REQUIREMENTS,
+            _TARGET,
+            _CHOICE,
+            _INDEX,
+            Group(title="Output", options=(_OUTPUT, _JOBS)),
+            _GENERAL,
+        ),
+    ),
+    "verify": Command(
+        words="DIR [REQUIREMENT…] --target PLATFORM",
+        summary="check and prove a directory of wheels, whoever made it",
+        groups=(
+            Group(title="Requirements", options=(_FILE,)),
+            _TARGET,
+            _PROOF,
+            Group(title="Emulation", options=(_ENGINE, _MIRROR)),
+            _GENERAL,
+        ),
+        examples=("crossbuild verify ./wheels --target manylinux2014_aarch64 --python 3.11",),
+    ),
+    "doctor": Command(
+        words="[--target PLATFORM]",
+        summary="say what this host can do, and what to do where it cannot",
+        groups=(_TARGET, Group(title="Emulation", options=(_MIRROR,)), _GENERAL),
+    ),
+    "setup": Command(
+        words="[--target PLATFORM]",
+        summary="install what is missing; --target prepares for that target",
+        groups=(
+            Group(
+                title="Setting up",
+                options=(
+                    Option(names=("-y", "--yes"), dest="yes", help="do not ask"),
+                    Option(
+                        names=("-n", "--dry-run"),
+                        dest="dry_run",
+                        help="show the commands and run none",
+                    ),
+                ),
+            ),
+            _TARGET,
+            Group(title="Emulation", options=(_ENGINE, _MIRROR)),
+            _GENERAL,
+        ),
+    ),
+    "cache": Command(
+        words="[show|prune]",
+        summary="show or prune downloads, root file systems and built wheels",
+        groups=(
+            Group(
+                title="Pruning",
+                options=(
+                    Option(
+                        names=("--older-than",),
+                        dest="older_than",
+                        metavar="DAYS",
+                        read=reading.days,
+                        help="remove what was not used for DAYS (default: 30)",
+                    ),
+                    Option(names=("--all",), dest="everything", help="remove everything"),
+                ),
+            ),
+            _GENERAL,
+        ),
+        examples=("crossbuild cache prune --older-than 7",),
+    ),
+}

@@ -1,0 +1,1 @@
+"""Package indexes: where they are, how to talk to them, what they offer."""

@@ -1,0 +1,1 @@
+"""Choosing versions: what there is to choose from, uv, and why nothing fits."""

@@ -1,0 +1,1 @@
+"""Wheels as files: what they promise, what they hold, what they need of the machine."""
