@@ -9,6 +9,8 @@ import json
 import os
 import shutil
 import sys
+import threading
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -55,6 +57,7 @@ class RootfsEngine:
         self._environment = environment or {}
         self._host = {"PATH": self._environment.get("PATH", os.defpath)}
         self._emulations: dict[Arch, Emulation] = {}
+        self._making: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def check(self, image: str) -> None:
         """Find out at once whether programs of the image can run here. Raises HostError."""
@@ -68,11 +71,11 @@ class RootfsEngine:
         """
         wanted = catalog.image(image)
         self._emulation(wanted.arch)
-        path = self._store.make_tree(
-            _key(wanted, role),
-            lambda root: self._make(wanted, role, root),
-            what=_what(wanted, role),
-        )
+        key = _key(wanted, role)
+        with self._making[key]:  # threads of this run wait here: the first one says for what
+            path = self._store.make_tree(
+                key, lambda root: self._make(wanted, role, root), what=_what(wanted, role)
+            )
         key = f"{wanted.name}-{role.value}-{_SCHEMA}-{debian.content_key(path)}"
         return Root(image=image, role=role, key=key, path=path)
 
