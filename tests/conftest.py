@@ -9,6 +9,9 @@ import pytest
 
 from crossbuild.store import Store
 from tests.miniindex import MiniIndex
+from tests.roots import build_root, engine, shared_store, target_root
+
+__all__ = ["build_root", "engine", "shared_store", "target_root"]
 
 
 @pytest.fixture

@@ -25,11 +25,8 @@ from crossbuild.target import Target
 from crossbuild.toolchain import zig
 from tests.elves import shared_object
 from tests.fakeengine import FakeEngine, Outcome
-from tests.roots import build_root, engine, shared_store
 from tests.test_backend import GONE, HOOK, TARGET, Recorder, toolchain, workshop
 from tests.wheels import sdist, wheel
-
-__all__ = ["build_root", "engine", "shared_store"]
 
 PLATFORM = "cp311-cp311-linux_aarch64"
 CODE = "demo.cpython-311-aarch64-linux-gnu.so"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from crossbuild.catalog import Image
 from crossbuild.engine.base import WORK, Role
 from crossbuild.engine.rootfs import RootfsEngine
 from crossbuild.platforms import dotted
-from crossbuild.store import Store
 from crossbuild.target import Target
 
 pytestmark = [pytest.mark.emulation, pytest.mark.network]
@@ -45,14 +43,6 @@ with open("answer.json", "w") as file:
     json.dump({"own": own, "forced": answer, "markers": markers.default_environment()}, file)
 """
 """Asks for the tags at the image's own glibc first, then at each floor."""
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> RootfsEngine:
-    """The embedded engine; CROSSBUILD_TEST_CACHE keeps its roots between sessions."""
-    kept = os.environ.get("CROSSBUILD_TEST_CACHE")
-    store = Store(Path(kept) if kept else tmp_path_factory.mktemp("cache"))
-    return RootfsEngine(store, environment=dict(os.environ))
 
 
 def _asked(engine: RootfsEngine, image: Image, python: str, directory: Path) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from crossbuild.store import Store
+
 TARGET = "manylinux2014_aarch64"
 
 
@@ -42,10 +44,9 @@ Crossbuild = Callable[..., Ran]
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for all: CROSSBUILD_TEST_CACHE keeps it between sessions."""
-    kept = os.environ.get("CROSSBUILD_TEST_CACHE")
-    return Path(kept) if kept else tmp_path_factory.mktemp("cache")
+def cache(shared_store: Store) -> Path:
+    """The cache that all emulation tests of a session share: roots and toolchain once."""
+    return shared_store.root
 
 
 def argv(words: Sequence[str], cache: Path) -> list[str]:

@@ -20,9 +20,6 @@ from crossbuild.toolchain.compiler import Zig
 from crossbuild.toolchain.platform import Platform
 from crossbuild.toolchain.sysroot import Layout
 from crossbuild.toolchain.zig import Toolchain
-from tests.roots import build_root, engine, shared_store
-
-__all__ = ["build_root", "engine", "shared_store"]
 
 TARGET = Target.parse("manylinux2014_aarch64", "3.11")
 
