@@ -12,7 +12,8 @@ Sizes are bytes, times seconds, hashes SHA-256 in hexadecimal. Keys, all always 
                   ``built``, ``built earlier``, ``reused``), url and source_sha256 of what it came
                   from, reason (why this step), refused (file and reason), rung, phases (name to
                   seconds), grafted (libraries copied in by auditwheel)
-``failures``      one object per package that failed: name, version, step, error, remedy, log
+``failures``      one object per package that failed: name, version, step, error, remedy,
+                  exit_code, log (path), tail (its last lines)
 ``build_requirements``  packages that were built only because a build needs them
 ``notes``         what the plan wants seen: name and text
 ``smoke``         state (``passed``, ``failed``, ``not run``, ``skipped``), reason, remedy, image,
@@ -126,6 +127,7 @@ def _failure(item: Failure) -> dict[str, object]:
         "remedy": item.remedy,
         "exit_code": item.exit_code,
         "log": str(item.log) if item.log else None,
+        "tail": list(item.tail),
     }
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossbuild import build, repair, verify
-from crossbuild.errors import CrossbuildError
+from crossbuild.errors import BuildError, CrossbuildError
 from crossbuild.model import (
     BuildStep,
     EnvironmentPin,
@@ -205,6 +205,7 @@ def _failure(step: BuildStep, error: CrossbuildError, log: Path) -> Failure:
         remedy=error.remedy,
         exit_code=error.exit_code,
         log=log if log.exists() else None,
+        tail=error.tail if isinstance(error, BuildError) else (),
     )
 
 

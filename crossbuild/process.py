@@ -23,7 +23,10 @@ from typing import IO
 
 from crossbuild.errors import EXIT_INTERRUPTED, CrossbuildError, HostError
 
-_running: set[subprocess.Popen[bytes]] = set()
+Child = subprocess.Popen[bytes]
+"""A started program, as ``started`` yields it."""
+
+_running: set[Child] = set()
 _guard = threading.Lock()
 _closing = threading.Event()
 
@@ -82,7 +85,7 @@ def started(
     stdin: int | IO[bytes] = subprocess.DEVNULL,
     stdout: int | IO[bytes] = subprocess.PIPE,
     stderr: int | IO[bytes] = subprocess.STDOUT,
-) -> Iterator[subprocess.Popen[bytes]]:
+) -> Iterator[Child]:
     """Start a program; whatever happens inside, its process group is dead on leaving.
 
     ``env`` replaces the environment. Raises HostError when the program is not there and
@@ -172,7 +175,16 @@ def foreground(argv: Sequence[str], *, stdout: int | None = None) -> int:
         raise HostError(f"{argv[0]} is not installed on this host") from error
 
 
-def kill(child: subprocess.Popen[bytes]) -> None:
+def ended(child: Child, seconds: float) -> bool:
+    """Wait at most so long for a child; whether it has ended."""
+    try:
+        child.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def kill(child: Child) -> None:
     """Kill a child's process group and reap the child; nothing if it ended."""
     if child.poll() is None:
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -7,7 +7,6 @@ number, a cgroup where one can be made); this catches the rest.
 
 from __future__ import annotations
 
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -71,12 +70,12 @@ def supervise(
     )
 
 
-def _watch(child: subprocess.Popen[bytes], output: Output, gauge: _Gauge) -> Stop | None:
+def _watch(child: process.Child, output: Output, gauge: _Gauge) -> Stop | None:
     looked = time.monotonic()
     while True:
         if output.open:
             output.wait(_POLL)
-        elif _ended(child, _POLL):
+        elif process.ended(child, _POLL):
             return None
         if time.monotonic() - looked >= _POLL:
             looked = time.monotonic()
@@ -144,11 +143,3 @@ class _Gauge:
             ended = time.monotonic()
             self._disk_due = ended + max(_POLL, (ended - now) / _DISK_SHARE)
         return self._disk
-
-
-def _ended(child: subprocess.Popen[bytes], seconds: float) -> bool:
-    try:
-        child.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
