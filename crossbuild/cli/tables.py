@@ -36,9 +36,6 @@ from crossbuild.target import Target
 _REASONS = 3
 """How many different reasons a refused package shows before the rest is counted."""
 
-_TAIL = 8
-"""How many of a failed build's last lines are shown; the log has them all."""
-
 
 def plan(page: Page, plan: Plan, target: Target) -> None:
     """Show every step with version, file and size, and why what is built is not fetched."""
@@ -190,8 +187,7 @@ def _how(wheel: VerifiedWheel) -> str:
 
 def _failure(failure: Failure, page: Page) -> Table:
     head = f"{failure.name} {failure.version} failed ({failure.step}): {failure.error}"
-    more = [f"| {line}" for line in failure.tail[-_TAIL:]]
-    more += [failure.remedy] if failure.remedy else []
+    more = [failure.remedy] if failure.remedy else []
     if failure.log is not None and str(failure.log) not in failure.remedy:
         more.append(f"Log: {failure.log}")
     return said(page, "failed", head, *more)
