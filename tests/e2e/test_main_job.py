@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from packaging.utils import parse_wheel_filename
 
 from crossbuild import verify
 from crossbuild.target import Target
@@ -28,10 +29,14 @@ def test_what_has_no_wheel_is_built_once_and_proven(
     first = crossbuild(*AWKWARD, *options)
     assert first.code == 0, first.stderr
     output = tmp_path / "wheelhouse"
-    tags = {path.name.split("-")[0]: path.stem.split("-", 2)[2] for path in output.glob("*.whl")}
-    native = "cp311-cp311-manylinux_2_17_aarch64.manylinux2014_aarch64"
+    tags = {
+        path.name.split("-")[0]: {str(tag) for tag in parse_wheel_filename(path.name)[3]}
+        for path in output.glob("*.whl")
+    }
+    platforms = ("manylinux_2_17_aarch64", "manylinux2014_aarch64")
+    native = {f"cp311-cp311-{platform}" for platform in platforms}
     assert tags["hnswlib"] == tags["netifaces"] == native
-    assert tags["docopt"] in {"py2.py3-none-any", "py3-none-any"}
+    assert "py3-none-any" in tags["docopt"]
     for path in output.glob("*.whl"):
         assert verify.findings(path, Target.parse(TARGET, "3.11")) == ()
     made = report(output)
@@ -48,7 +53,7 @@ def test_what_has_no_wheel_is_built_once_and_proven(
 def test_the_closure_of_a_python_that_nobody_here_has(crossbuild: Crossbuild) -> None:
     ran = crossbuild("plan", "matplotlib", "--target", TARGET, "--python", "3.8", "--json")
     assert ran.code == 0, ran.stderr
-    steps = {step["name"]: step["step"] for step in ran.document["steps"]}
+    steps = {step["name"]: step["step"] for step in ran.document["packages"]}
     assert len(steps) == 14
     assert {"importlib-resources", "zipp"} <= set(steps)
     assert set(steps.values()) == {"fetch"}
