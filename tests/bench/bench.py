@@ -104,6 +104,7 @@ def crossbuild(
     with scratch() as directory:
         cache = directory / "cache"
         subprocess.run(["cp", "-al", str(base), str(cache)], check=True)
+        make_cold(cache)
         argv = [
             sys.executable, "-m", "crossbuild", requirement, "--target", platform(requirement),
             "--python", python_version, "--no-binary", requirement.partition("==")[0],
@@ -113,6 +114,15 @@ def crossbuild(
             timed([*argv, str(directory / "first")], log),
             timed([*argv, str(directory / "second")], log),
         )
+
+
+def make_cold(cache: Path) -> None:
+    """Leave the set-up alone, and nothing of what earlier runs downloaded, asked or built."""
+    for left in (cache / "files", cache / "records", cache / "partial"):
+        shutil.rmtree(left, ignore_errors=True)
+    for environment in (cache / "trees").glob("env-*"):
+        subprocess.run(["chmod", "-R", "u+w", str(environment)], check=True)
+        shutil.rmtree(environment)
 
 
 def emulated(requirement: str, target: Target, store: Store, log: Path) -> float:
