@@ -70,7 +70,10 @@ def test_in_the_middle_of_a_build(
     mounts = Path("/proc/mounts").read_text()
     with (tmp_path / "output").open("wb") as output:
         child = subprocess.Popen(
-            argv([str(sdist), *options], cache), cwd=tmp_path, stdout=output, stderr=output
+            ["env", "--default-signal=INT", *argv([str(sdist), *options], cache)],
+            cwd=tmp_path,
+            stdout=output,
+            stderr=output,
         )
     said = tmp_path / "output"
     building = eventually(lambda: "slow 1.0: native compiler" in said.read_text(), 240)
