@@ -53,20 +53,29 @@ class Interpreter:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Debian:
+    """An image unpacked from a suite: ``build`` and ``target`` name the packages of the two roles.
+
+    Their dependencies are the suite's own to tell.
+    """
+
+    suite: str
+    build: tuple[str, ...]
+    target: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Image:
     """A root file system for one processor, not yet made.
 
-    ``glibc`` is the version of its C library. ``build`` and ``target`` are the Debian packages
-    of the two roles, without their dependencies.
+    ``glibc`` is the version of its C library; ``source`` what it is made from.
     """
 
     name: str
-    suite: str
     arch: Arch
     glibc: tuple[int, int]
     interpreters: tuple[Interpreter, ...]
-    build: tuple[str, ...]
-    target: tuple[str, ...]
+    source: Debian
 
     def interpreter(self, python: tuple[int, int]) -> Interpreter | None:
         """The image's CPython of this X.Y, or None."""
@@ -124,12 +133,14 @@ def read(path: Path) -> tuple[Image, ...]:
     return tuple(
         Image(
             name=f"{path.stem}-{arch}",
-            suite=table.text("suite"),
             arch=arch,
             glibc=_glibc(table),
             interpreters=_interpreters(table.table("pythons")),
-            build=common + packages.names("build"),
-            target=common + packages.names("target"),
+            source=Debian(
+                suite=table.text("suite"),
+                build=common + packages.names("build"),
+                target=common + packages.names("target"),
+            ),
         )
         for arch in _arches(table)
     )

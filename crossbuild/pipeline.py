@@ -127,8 +127,8 @@ def _prepare_ahead(request: Request, services: Services, ahead: ThreadPoolExecut
     """
     image = catalog.image_for(request.target, at_least_floor=True) if request.smoke else None
     if image is not None:
-        services.engine.check(image.name)
-        ahead.submit(services.engine.prepare, image.name, Role.TARGET)
+        services.engine.check(image)
+        ahead.submit(services.engine.prepare, image, Role.TARGET)
 
 
 def warm(target: Target, services: Services) -> None:
@@ -138,7 +138,7 @@ def warm(target: Target, services: Services) -> None:
     """
     bench = Workbench(services, target, Limits())
     image = bench.image()
-    services.engine.prepare(image.name, Role.TARGET)
+    services.engine.prepare(image, Role.TARGET)
     _ = bench.workshop
 
 

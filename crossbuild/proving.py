@@ -41,7 +41,7 @@ def prove(
     image = catalog.image_for(target, at_least_floor=True)
     if image is None:
         return smoke.not_run(target)
-    root = services.engine.prepare(image.name, Role.TARGET)
+    root = services.engine.prepare(image, Role.TARGET)
     proof = Proof(modules={**modules, **_asked(imports)})
     key = _key(wheelhouse, proof, root, target)
     if (known := services.store.record(_PROVEN, key)) is not None:

@@ -155,7 +155,7 @@ def _missing(contents: WheelContents, target: Target, root: Root) -> list[str]:
     places = [Path(f"{root.path}{path}") for path in _library_paths(target)]
     return [
         f"{lack.library}, which {lack.member} needs, is neither in the wheel nor in the image "
-        f"{root.image}"
+        f"{root.image.name}"
         for lack in (libraries.lacks(contents, target.arch, promise) if promise else ())
         if not any((place / lack.library).exists() for place in places)
     ]

@@ -85,9 +85,9 @@ def smoke(
     The result says PASSED or FAILED, with pip's own words or the tracebacks; it raises only
     when the sandbox itself cannot be opened (HostError).
     """
-    reporter.emit(Stage(name="smoke", detail=f"install and import in a clean {root.image}"))
+    reporter.emit(Stage(name="smoke", detail=f"install and import in a clean {root.image.name}"))
     began = time.monotonic()
-    trees = {_WHEELS: Tree(key="wheelhouse", path=wheelhouse), _PIP: pip}
+    trees = {_WHEELS: Tree(key="wheelhouse", path=wheelhouse, lasting=False), _PIP: pip}
     with engine.session(root, trees=trees, limits=limits) as session:
         failure = _install(session, target, proof.requirements)
         imports = () if failure else _import(session, target, proof.modules)
@@ -96,7 +96,7 @@ def smoke(
     return SmokeResult(
         state=SmokeState.FAILED if reason else SmokeState.PASSED,
         reason=reason,
-        image=root.image,
+        image=root.image.name,
         imports=imports,
         seconds=time.monotonic() - began,
     )

@@ -101,7 +101,7 @@ class Workbench:
         services = self._services
         return Workshop(
             engine=services.engine,
-            root=services.engine.prepare(self.image().name, Role.BUILD),
+            root=services.engine.prepare(self.image(), Role.BUILD),
             toolchain=toolchain,
             store=services.store,
             uv=services.uv,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from crossbuild.catalog import Image
 from crossbuild.engine.base import WORK, ExecResult, Limits, Role, Root, Stop, Tree
 from crossbuild.errors import IntegrityError
 
@@ -116,11 +117,11 @@ class FakeEngine:
         self.kept: list[Path] = []
         self._sessions = 0
 
-    def check(self, image: str) -> None:
+    def check(self, image: Image) -> None:
         """Everything runs here: nothing does."""
 
-    def prepare(self, image: str, role: Role) -> Root:
-        return Root(image=image, role=role, key=f"{image}-{role.value}", path=self._directory)
+    def prepare(self, image: Image, role: Role) -> Root:
+        return Root(image=image, role=role, key=f"{image.name}-{role.value}", path=self._directory)
 
     @contextmanager
     def session(

@@ -12,13 +12,12 @@ from pathlib import Path
 import pytest
 
 from crossbuild import catalog
-from crossbuild.engine import emulation
-from crossbuild.engine.base import Role, Root
-from crossbuild.engine.rootfs import RootfsEngine
+from crossbuild.engine import emulation, opening
+from crossbuild.engine.base import Engine, Role, Root
 from crossbuild.errors import HostError
 from crossbuild.store import Store
 
-IMAGE = "bookworm-aarch64"
+IMAGE = catalog.image("bookworm-aarch64")
 
 
 @pytest.fixture(scope="session")
@@ -29,22 +28,22 @@ def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="session")
-def engine(shared_store: Store) -> RootfsEngine:
+def engine(shared_store: Store) -> Engine:
     """The embedded engine; skips where the host cannot run the image's programs."""
     try:
-        emulation.how(catalog.image(IMAGE).arch)
+        emulation.how(IMAGE.arch)
     except HostError as error:
-        pytest.skip(f"this host cannot run {IMAGE}: {error}")
-    return RootfsEngine(shared_store, environment=dict(os.environ))
+        pytest.skip(f"this host cannot run {IMAGE.name}: {error}")
+    return opening.opened(shared_store, environment=dict(os.environ))
 
 
 @pytest.fixture(scope="session")
-def target_root(engine: RootfsEngine) -> Root:
+def target_root(engine: Engine) -> Root:
     """A clean machine."""
     return engine.prepare(IMAGE, Role.TARGET)
 
 
 @pytest.fixture(scope="session")
-def build_root(engine: RootfsEngine) -> Root:
+def build_root(engine: Engine) -> Root:
     """A machine with headers and compilers."""
     return engine.prepare(IMAGE, Role.BUILD)

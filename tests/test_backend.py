@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import pytest
 
+from crossbuild import catalog
 from crossbuild.building import sources
 from crossbuild.building.backend import Workshop
 from crossbuild.building.calling import CrashError, HookError, Job
@@ -23,7 +24,7 @@ from crossbuild.toolchain.zig import Toolchain
 from tests.fakeengine import FakeEngine, Outcome
 from tests.wheels import metadata, sdist, wheel
 
-IMAGE = "bookworm-aarch64"
+IMAGE = catalog.image("bookworm-aarch64")
 TARGET = Target.parse("manylinux2014_aarch64", "3.11")
 SETUP = "from setuptools import setup; setup()"
 METADATA = metadata("demo", "1.0", requires=["numpy>=1.20"], requires_python=">=3.8")

@@ -42,7 +42,9 @@ def test_every_shipped_image_is_understood_and_the_oldest_comes_first() -> None:
 
 def test_no_clean_machine_is_given_compilers_headers_or_pip() -> None:
     for image in catalog.images():
-        unwanted = [name for name in image.target if re.search(r"-dev$|gcc$|g\+\+|pip|venv", name)]
+        unwanted = [
+            name for name in image.source.target if re.search(r"-dev$|gcc$|g\+\+|pip|venv", name)
+        ]
         assert unwanted == [], image.name
 
 
@@ -75,7 +77,7 @@ def test_a_clean_machine_must_have_the_targets_glibc(floor: int, expected: bool)
 
 
 def test_an_image_is_found_by_name_or_the_names_are_listed() -> None:
-    assert catalog.image("trixie-aarch64").suite == "trixie"
+    assert catalog.image("trixie-aarch64").source.suite == "trixie"
     with pytest.raises(UsageError, match="no image 'sid-aarch64'") as caught:
         catalog.image("sid-aarch64")
     assert "trixie-aarch64" in caught.value.remedy
@@ -85,8 +87,8 @@ def test_one_file_gives_an_image_for_each_processor(tmp_path: Path) -> None:
     first, second = catalog.read(write(tmp_path, GOOD))
     assert (first.name, first.arch) == ("sid-aarch64", ARCHES["aarch64"])
     assert (second.name, second.arch) == ("sid-s390x", ARCHES["s390x"])
-    assert first.build == ("python3.14", "gcc", "g++")
-    assert first.target == ("python3.14", "libstdc++6")
+    assert first.source.build == ("python3.14", "gcc", "g++")
+    assert first.source.target == ("python3.14", "libstdc++6")
     interpreter = first.interpreter((3, 14))
     assert interpreter is not None
     assert interpreter.command == "/opt/python/cp314-cp314/bin/python"

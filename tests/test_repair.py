@@ -6,12 +6,12 @@ import shutil
 import sys
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from crossbuild import process, repair
+from crossbuild import catalog, process, repair
 from crossbuild.engine.base import Role, Root
 from crossbuild.errors import HostError, IntegrityError, RepairError
 from crossbuild.model import RawWheel, Rung
@@ -25,6 +25,7 @@ MODULE = "demo.cpython-311-aarch64-linux-gnu.so"
 LIBRARIES = "usr/lib/aarch64-linux-gnu"
 VERSIONS = "GLIBC_2.17 { global: old; }; GLIBC_2.29 { global: mid; }; GLIBC_2.34 { global: new; };"
 ENTRY = "int PyInit_demo(void)"
+TINY = replace(catalog.image("bookworm-aarch64"), name="tiny")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +70,7 @@ class Lab:
 
     @property
     def image(self) -> Root:
-        return Root(image="tiny", role=Role.BUILD, key="tiny", path=self.root)
+        return Root(image=TINY, role=Role.BUILD, key="tiny", path=self.root)
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +210,7 @@ def test_a_search_path_of_the_build_is_looked_up_in_the_image(lab: Lab, tmp_path
     built = lab.compile(
         tmp_path / MODULE, code, ["libold.so.1"], ("-Wl,-rpath,/opt/hidden",)
     )  # fmt: skip
-    image = Root(image="tiny", role=Role.BUILD, key="tiny", path=private)
+    image = Root(image=TINY, role=Role.BUILD, key="tiny", path=private)
     made = repair.repair(packed(tmp_path, {MODULE: built}), target(), image, tmp_path / "out")
     assert made.grafted == ("libold.so.1",)
 

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from packaging.utils import canonicalize_name
 
-from crossbuild import smoke, smoke_driver
+from crossbuild import catalog, smoke, smoke_driver
+from crossbuild.catalog import Image
 from crossbuild.engine.base import ExecResult, Limits, Role, Root, Stop, Tree
 from crossbuild.errors import VerificationError
 from crossbuild.model import SmokeResult, SmokeState
@@ -35,10 +36,10 @@ class Scripted:
         self.rows = rows
         self.commands: list[tuple[str, ...]] = []
 
-    def check(self, image: str) -> None:
+    def check(self, image: Image) -> None:
         raise NotImplementedError(image)
 
-    def prepare(self, image: str, role: Role) -> Root:
+    def prepare(self, image: Image, role: Role) -> Root:
         raise NotImplementedError(image, role)
 
     @contextmanager
@@ -65,7 +66,9 @@ def prove(answers: Sequence[ExecResult], rows: Sequence[Mapping[str, Any]]) -> S
         smoke.Proof(modules={canonicalize_name("zipp"): ("zipp",)}),
         TARGET,
         engine=engine,
-        root=Root(image="bookworm-aarch64", role=Role.TARGET, key="k", path=nowhere),
+        root=Root(
+            image=catalog.image("bookworm-aarch64"), role=Role.TARGET, key="k", path=nowhere
+        ),
         pip=Tree(key="pip", path=nowhere),
         limits=Limits(),
         reporter=Silent(),

@@ -11,8 +11,7 @@ import pytest
 
 from crossbuild import catalog
 from crossbuild.catalog import Image
-from crossbuild.engine.base import WORK, Role
-from crossbuild.engine.rootfs import RootfsEngine
+from crossbuild.engine.base import WORK, Engine, Role
 from crossbuild.platforms import dotted
 from crossbuild.target import Target
 
@@ -45,7 +44,7 @@ with open("answer.json", "w") as file:
 """Asks for the tags at the image's own glibc first, then at each floor."""
 
 
-def _asked(engine: RootfsEngine, image: Image, python: str, directory: Path) -> dict[str, Any]:
+def _asked(engine: Engine, image: Image, python: str, directory: Path) -> dict[str, Any]:
     """What packaging, copied into the sandbox, says of that interpreter there."""
     targets = [Target.parse(platform, python) for platform in PLATFORMS]
     floors = {item.platform: (item.family.value, item.floor) for item in targets}
@@ -53,7 +52,7 @@ def _asked(engine: RootfsEngine, image: Image, python: str, directory: Path) -> 
     probe.write_text(PROBE)
     interpreter = image.interpreter(targets[0].python)
     assert interpreter is not None
-    with engine.session(engine.prepare(image.name, Role.TARGET)) as session:
+    with engine.session(engine.prepare(image, Role.TARGET)) as session:
         session.put(Path(packaging.__file__).parent, f"{WORK}/packaging")
         session.put(probe, f"{WORK}/probe.py")
         done = session.run([interpreter.command, f"{WORK}/probe.py", json.dumps(floors)])
@@ -68,7 +67,7 @@ CASES = [(image, found.version) for image in catalog.images() for found in image
 
 @pytest.mark.parametrize(("image", "python"), CASES, ids=[image.name for image, _ in CASES])
 def test_tags_and_markers_are_those_inside(
-    engine: RootfsEngine, image: Image, python: tuple[int, int], tmp_path: Path
+    engine: Engine, image: Image, python: tuple[int, int], tmp_path: Path
 ) -> None:
     answer = _asked(engine, image, dotted(python), tmp_path)
     for platform, tags in answer["forced"].items():

@@ -189,9 +189,9 @@ class Workshop:
 
 
 def _interpreter(root: Root, target: Target) -> catalog.Interpreter:
-    found = catalog.image(root.image).interpreter(target.python)
+    found = root.image.interpreter(target.python)
     if found is None:
-        raise HostError(f"the image {root.image} has no CPython {target.python_version}")
+        raise HostError(f"the image {root.image.name} has no CPython {target.python_version}")
     return found
 
 

@@ -21,7 +21,7 @@ from crossbuild.cli.page import Page
 from crossbuild.cli.provision import Provision
 from crossbuild.cli.request import Surroundings
 from crossbuild.cli.screen import Answer, Screen
-from crossbuild.engine.rootfs import RootfsEngine
+from crossbuild.engine import opening
 from crossbuild.errors import EXIT_OK, HostError, UsageError
 from crossbuild.model import RunResult
 from crossbuild.net.configuration import Indexes
@@ -71,7 +71,7 @@ class Call:
         store = Store(request.cache(self.options, self.around), reporter=reporter)
         store.sweep()
         http = Http(indexes.transport, indexes.logins)
-        engine = RootfsEngine(
+        engine = opening.opened(
             store,
             reporter=reporter,
             mirror=self.options.mirror,

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from crossbuild.catalog import Image
+
 WORK = "/work"
 """The writable directory of a session, its HOME and its working directory."""
 
@@ -70,17 +72,21 @@ class ExecResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tree:
-    """A directory on the host that never changes, mounted read-only; ``key`` names its content."""
+    """A directory on the host that never changes, mounted read-only; ``key`` names its content.
+
+    ``lasting``: others will want the same content again, so an engine may keep its copy.
+    """
 
     key: str
     path: Path
+    lasting: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Root:
     """A prepared image: ``key`` names its content, ``path`` where the host can read it."""
 
-    image: str
+    image: Image
     role: Role
     key: str
     path: Path
@@ -116,10 +122,10 @@ class Engine(Protocol):
 
     name: str
 
-    def check(self, image: str) -> None:
+    def check(self, image: Image) -> None:
         """Find out at once whether programs of the image can run here. Raises HostError."""
 
-    def prepare(self, image: str, role: Role) -> Root:
+    def prepare(self, image: Image, role: Role) -> Root:
         """Make the image ready; slow the first time. Raises HostError, NetworkError."""
 
     def session(

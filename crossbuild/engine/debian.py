@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from crossbuild import process
-from crossbuild.catalog import Image, Interpreter
+from crossbuild.catalog import Debian, Image, Interpreter
 from crossbuild.disk import storage_error
 from crossbuild.engine.apt import Archive
 from crossbuild.engine.base import Role
@@ -26,7 +26,7 @@ from crossbuild.errors import (
     IntegrityError,
     NetworkError,
 )
-from crossbuild.platforms import dotted
+from crossbuild.platforms import Arch, dotted
 
 MANIFEST = "etc/crossbuild-packages"
 """In every root: the file names of the packages it was made from, one per line, sorted."""
@@ -100,7 +100,8 @@ _USELESS = (
 
 
 def unpack(
-    image: Image,
+    source: Debian,
+    arch: Arch,
     role: Role,
     root: Path,
     *,
@@ -115,20 +116,21 @@ def unpack(
         raise HostError(
             "mmdebstrap is not installed on this host", remedy="Install the package mmdebstrap."
         )
-    packages = image.build if role is Role.BUILD else image.target
+    packages = source.build if role is Role.BUILD else source.target
     options = [f"--aptopt={line}" for line in archive.options]
     argv = [
         *("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child"),
         *("mmdebstrap", "--mode=root", "--variant=extract", "--format=directory"),
-        *(f"--arch={image.arch.debian}", f"--include={','.join(packages)}"),
+        *(f"--arch={arch.debian}", f"--include={','.join(packages)}"),
         "--skip=output/dev,output/mknod,check/qemu,chroot/mount",
         *(f"--setup-hook={_SETUP}", f"--extract-hook={_EXTRACTED}", *options),
-        *(image.suite, str(root), *([archive.mirror] if archive.mirror else [])),
+        *(source.suite, str(root), *([archive.mirror] if archive.mirror else [])),
     ]
     try:
         process.run(argv, env=_environment(environment))
     except process.ProcessError as error:
-        raise _diagnosed(error, image, archive, root) from error
+        what = f"Debian {source.suite} for {arch}"
+        raise _diagnosed(error, what, archive, root) from error
 
 
 def finish(image: Image, root: Path) -> None:
@@ -178,14 +180,14 @@ def _environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _diagnosed(
-    error: process.ProcessError, image: Image, archive: Archive, root: Path
+    error: process.ProcessError, what: str, archive: Archive, root: Path
 ) -> CrossbuildError:
     """The failure of mmdebstrap as the error a user can act on, by what apt and tar printed."""
     lines = [_USERINFO.sub("//", line) for line in error.output.splitlines()]
     if any(re.search(_FULL, line) for line in lines):
         return storage_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), root)
     where = _USERINFO.sub("//", archive.mirror or "the default mirror of mmdebstrap")
-    failed = f"Debian {image.suite} for {image.arch} could not be unpacked from {where}"
+    failed = f"{what} could not be unpacked from {where}"
     for pattern, kind, remedy in _DIAGNOSES:
         for line in lines:
             if re.search(pattern, line):

@@ -29,8 +29,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossbuild import catalog
+from crossbuild.engine import opening
 from crossbuild.engine.base import WORK, Limits, Role, Tree
-from crossbuild.engine.rootfs import RootfsEngine
 from crossbuild.store import Store
 from crossbuild.target import Target
 
@@ -133,8 +133,8 @@ def emulated(requirement: str, target: Target, store: Store, log: Path) -> float
     interpreter = image.interpreter(target.python)
     if interpreter is None:
         raise SystemExit(f"no interpreter for {target}")
-    engine = RootfsEngine(store, environment=dict(os.environ))
-    root = engine.prepare(image.name, Role.BUILD)
+    engine = opening.opened(store, environment=dict(os.environ))
+    root = engine.prepare(image, Role.BUILD)
     with scratch() as directory:
         wheels = directory / "wheels"
         sdist = download(requirement, target, wheels)

@@ -338,11 +338,6 @@ def test_an_image_is_prepared_once(engine: Engine, target_root: Root) -> None:
     assert again == target_root
 
 
-def test_an_unknown_image_is_a_usage_error(engine: Engine) -> None:
-    with pytest.raises(UsageError, match="no image 'sid-aarch64'"):
-        engine.prepare("sid-aarch64", Role.TARGET)
-
-
 def _host_processes() -> list[str]:
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):

@@ -24,7 +24,8 @@ MIRROR = Archive(mirror="http://mirror.example/debian", options=('Acquire::Retri
 
 def unpack(root: Path, archive: Archive = MIRROR, **environment: str) -> None:
     debian.unpack(
-        IMAGE,
+        IMAGE.source,
+        IMAGE.arch,
         Role.TARGET,
         root,
         archive=archive,

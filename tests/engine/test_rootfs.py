@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from crossbuild import catalog, process
-from crossbuild.engine.base import Role, Root
-from crossbuild.engine.rootfs import RootfsEngine
+from crossbuild.engine import opening
+from crossbuild.engine.base import Engine, Role, Root
 from crossbuild.errors import NetworkError, StorageError
 from crossbuild.report import Event, Waiting
 from crossbuild.store import Store
@@ -53,7 +53,7 @@ def within(seconds: float, condition: Callable[[], bool]) -> bool:
 @contextlib.contextmanager
 def victim(store: Store, what: str, until: str) -> Iterator[None]:
     """Start one, wait until it says so, then kill it with SIGKILL and do the rest."""
-    argv = [sys.executable, "-m", "tests.engine.victim", str(store.root), IMAGE, what]
+    argv = [sys.executable, "-m", "tests.engine.victim", str(store.root), IMAGE.name, what]
     with process.started(argv, cwd=Path(__file__).parents[2]) as child:
         assert child.stdout is not None
         for line in child.stdout:
@@ -67,7 +67,7 @@ def victim(store: Store, what: str, until: str) -> Iterator[None]:
 
 
 def test_a_killed_crossbuild_leaves_no_process_and_no_mount(
-    engine: RootfsEngine, target_root: Root, shared_store: Store
+    engine: Engine, target_root: Root, shared_store: Store
 ) -> None:
     mounts = Path("/proc/self/mounts").read_text(encoding="utf-8")
     with victim(shared_store, "session", until="running"):
@@ -95,7 +95,7 @@ def test_a_root_that_was_half_unpacked_is_never_seen(tmp_path: Path) -> None:
 def test_a_mirror_that_cannot_be_reached_is_a_network_error(tmp_path: Path) -> None:
     recorder = Recorder()
     store = Store(tmp_path / "store")
-    offline = RootfsEngine(store, mirror="http://127.0.0.1:9/debian", reporter=recorder)
+    offline = opening.opened(store, mirror="http://127.0.0.1:9/debian", reporter=recorder)
     with pytest.raises(NetworkError, match=r"http://127.0.0.1:9/debian") as caught:
         offline.prepare(IMAGE, Role.TARGET)
     assert "--mirror" in caught.value.remedy
@@ -109,7 +109,7 @@ def test_a_mirror_that_cannot_be_reached_is_a_network_error(tmp_path: Path) -> N
 
 def test_every_root_is_keyed_by_its_content(target_root: Root, build_root: Root) -> None:
     assert target_root.key != build_root.key
-    assert target_root.key.startswith(f"{IMAGE}-target-")
+    assert target_root.key.startswith(f"{IMAGE.name}-target-")
     manifest = (target_root.path / "etc/crossbuild-packages").read_text(encoding="utf-8")
     assert "python3.11_" in manifest
 
@@ -122,14 +122,14 @@ def test_nothing_in_a_root_runs_as_another_user(target_root: Root, build_root: R
 
 def test_the_standard_library_is_compiled(target_root: Root) -> None:
     library = target_root.path / "usr/lib/python3.11"
-    tag = catalog.image(IMAGE).interpreters[0].cache_tag
+    tag = IMAGE.interpreters[0].cache_tag
     for module in ("argparse", "email/parser", "distutils/core"):
         path = library / f"{module}.py"
         assert (path.parent / "__pycache__" / f"{path.stem}.{tag}.pyc").exists()
 
 
 def test_a_full_disk_is_said_to_be_full(
-    engine: RootfsEngine, target_root: Root, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, target_root: Root, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Full:
         f_bavail = 0
@@ -143,10 +143,10 @@ def test_a_full_disk_is_said_to_be_full(
             session.run(["false"])
 
 
-def test_other_images_run_too(engine: RootfsEngine) -> None:
+def test_other_images_run_too(engine: Engine) -> None:
     """Each suite has its own glibc and layout; what is new in one may break there alone."""
     for image in catalog.images():
-        root = engine.prepare(image.name, Role.TARGET)
+        root = engine.prepare(image, Role.TARGET)
         code = "import ssl, multiprocessing as m, sys; m.Lock(); print(sys.version_info[:2])"
         with engine.session(root) as session:
             result = session.run([image.interpreters[0].command, "-c", code])

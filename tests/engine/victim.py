@@ -9,15 +9,16 @@ import os
 import sys
 from pathlib import Path
 
+from crossbuild import catalog
+from crossbuild.engine import opening
 from crossbuild.engine.base import Role
-from crossbuild.engine.rootfs import RootfsEngine
 from crossbuild.store import Store
 
 
 def main(store: str, image: str, what: str) -> None:
-    engine = RootfsEngine(Store(Path(store)), environment=dict(os.environ))
+    engine = opening.opened(Store(Path(store)), environment=dict(os.environ))
     print("ready", flush=True)
-    root = engine.prepare(image, Role.TARGET)
+    root = engine.prepare(catalog.image(image), Role.TARGET)
     if what == "session":
         with engine.session(root) as session:
             command = ["sh", "-c", "sleep 98765 & echo running; sleep 98765"]

@@ -1,0 +1,106 @@
+"""Root file systems of images, made on this host and kept in the store: both engines' roots."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+from crossbuild import process
+from crossbuild.catalog import Image
+from crossbuild.engine import debian
+from crossbuild.engine.apt import host_archive
+from crossbuild.engine.base import ExecResult, Limits, Role, Root
+from crossbuild.engine.host import Host
+from crossbuild.report import Reporter, waiting
+from crossbuild.store import Store
+
+_SCHEMA = 1
+"""Raise it when the same source would be finished differently."""
+
+_PREPARING = Limits(wall=900.0)
+
+
+class Roots:
+    """Makes the root of an image once and finds it again in the store.
+
+    ``environment`` is the user's: its PATH and proxies are for unpacking only. ``mirror``
+    overrides the Debian mirror of the host's apt.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        host: Host,
+        *,
+        reporter: Reporter,
+        mirror: str | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._store = store
+        self._host = host
+        self._reporter = reporter
+        self._mirror = mirror
+        self._environment = environment or {}
+        self._making: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def prepare(self, image: Image, role: Role) -> Root:
+        """The image, from the store or unpacked now (about 20 s and 400 MB).
+
+        Raises HostError when its programs cannot be run here, NetworkError, IntegrityError,
+        StorageError.
+        """
+        self._host.emulation(image.arch)
+        key = _key(image, role)
+        with self._making[key]:  # threads of this run wait here: the first one says for what
+            path = self._store.make_tree(
+                key, lambda root: self._make(image, role, root), what=_what(image, role)
+            )
+        key = f"{image.name}-{role.value}-{_SCHEMA}-{debian.content_key(path)}"
+        return Root(image=image, role=role, key=key, path=path)
+
+    def _make(self, image: Image, role: Role, root: Path) -> None:
+        with waiting(self._reporter, _what(image, role)):
+            archive = host_archive(self._mirror)
+            debian.unpack(
+                image.source, image.arch, role, root,
+                archive=archive, environment=self._environment,
+            )  # fmt: skip
+            debian.finish(image, root)
+            self._run(image, root, ["/sbin/ldconfig"])
+            self._compile(image, root)
+
+    def _compile(self, image: Image, root: Path) -> None:
+        """Compile the standard library, or every start would do it again, under emulation.
+
+        Byte code is the same for every processor: a host CPython of the same version does in
+        2 s what takes 13 s inside.
+        """
+        for interpreter in image.interpreters:
+            library = debian.library(interpreter)
+            options = ("-m", "compileall", "-q", "-j", "0")
+            if sys.implementation.cache_tag == interpreter.cache_tag:
+                argv = [sys.executable, "-I", *options, "-s", str(root), f"{root}{library}"]
+                process.run(argv, check=False)
+            else:
+                self._run(image, root, [interpreter.command, *options, library])
+
+    def _run(self, image: Image, root: Path, command: list[str]) -> ExecResult:
+        """Run a command in a root that is not finished, and may be written."""
+        with self._host.sandbox(image, root, limits=_PREPARING, writable=True) as (session, _):
+            return session.run(command)
+
+
+def _key(image: Image, role: Role) -> str:
+    """What the tree of an image is made from: not its content, which the mirror decides."""
+    value = json.dumps([dataclasses.asdict(image), role.value, _SCHEMA], sort_keys=True)
+    return f"root-{image.name}-{role.value}-{hashlib.sha256(value.encode()).hexdigest()[:16]}"
+
+
+def _what(image: Image, role: Role) -> str:
+    return f"unpacking Debian {image.source.suite} for {image.arch} ({role.value})"
