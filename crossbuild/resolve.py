@@ -7,10 +7,7 @@ environment of its own (``environments``). No code of any package runs outside t
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
-from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
@@ -61,9 +58,7 @@ def resolve(
         constraints=tuple(_named(item) for item in constraints if item.url is None),
         formats=wanted.formats,
     )
-    with tempfile.TemporaryDirectory(prefix="crossbuild-uv-") as cache:
-        solver = Solver(replace(uv, cache=uv.cache or Path(cache)), supply)
-        resolution = _resolved(goal, wanted.policy, solver, inspector, reporter)
+    resolution = _resolved(goal, wanted.policy, Solver(uv, supply), inspector, reporter)
     for file, reason in supply.refused.items() - refused.items():
         text = f"{file} is refused: {reason}"
         reporter.emit(Message(text=text, level=Level.WARNING))

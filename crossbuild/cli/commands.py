@@ -65,11 +65,12 @@ class Call:
         with self.screen.progress(self.verbosity) as reporter:
             for warning in indexes.warnings:
                 reporter.emit(Message(text=warning, level=Level.WARNING))
-            yield self._opened(indexes, reporter)
+            store = Store(request.cache(self.options, self.around), reporter=reporter)
+            store.sweep()
+            with store.scratch("uv") as scratch:
+                yield self._opened(indexes, reporter, store, Uv.find(scratch))
 
-    def _opened(self, indexes: Indexes, reporter: Reporter) -> Services:
-        store = Store(request.cache(self.options, self.around), reporter=reporter)
-        store.sweep()
+    def _opened(self, indexes: Indexes, reporter: Reporter, store: Store, uv: Uv) -> Services:
         http = Http(indexes.transport, indexes.logins)
         engine = opening.opened(
             store,
@@ -81,7 +82,7 @@ class Call:
             store=store,
             http=http,
             index=Index(indexes, http, store, reporter=reporter),
-            uv=Uv.find(),
+            uv=uv,
             engine=engine,
             reporter=reporter,
             jobs=request.jobs(self.options),

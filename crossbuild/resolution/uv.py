@@ -57,25 +57,31 @@ class Uv:
     """One uv binary. ``python`` is any interpreter of this host; uv refuses to work without.
 
     ``cache`` is for what ``compile`` may keep from one call to the next, which is what uv found
-    out about ``python``: half of a call's time. None: nothing is kept.
+    out about ``python``: half of a call's time. None: nothing is kept. ``scratch`` is where
+    temporary directories go; None: where the system has them.
     """
 
     binary: Path
     python: Path = Path(sys.executable)
     cache: Path | None = None
+    scratch: Path | None = None
 
     @classmethod
-    def find(cls) -> Uv:
-        """The uv that was installed with crossbuild. Raises HostError when it is gone."""
+    def find(cls, scratch: Path | None = None) -> Uv:
+        """The uv that was installed with crossbuild. Raises HostError when it is gone.
+
+        ``scratch``: an empty directory that lives as long as it, for what calls can share.
+        """
         import uv
 
         try:
-            return cls(binary=Path(uv.find_uv_bin()))
+            binary = Path(uv.find_uv_bin())
         except FileNotFoundError as error:
             raise HostError(
                 "uv is not installed beside crossbuild",
                 remedy="Install crossbuild again; uv is one of its requirements.",
             ) from error
+        return cls(binary=binary, cache=scratch and scratch / "cache", scratch=scratch)
 
     def compile(
         self, requirements: Sequence[Requirement], constraints: Sequence[Requirement], index: str
@@ -85,7 +91,7 @@ class Uv:
         ``index`` must offer wheels that fit everywhere: uv's own platform is this host, and it
         builds nothing. Raises CrossbuildError when uv fails otherwise.
         """
-        with tempfile.TemporaryDirectory(prefix="crossbuild-uv-") as directory:
+        with tempfile.TemporaryDirectory(prefix="crossbuild-uv-", dir=self.scratch) as directory:
             scratch = Path(directory)
             limits = scratch / "constraints.txt"
             limits.write_text("".join(f"{item}\n" for item in constraints), encoding="utf-8")
