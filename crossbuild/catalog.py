@@ -1,4 +1,4 @@
-"""The images that ship with crossbuild: which Debian suite has which Python, and from what.
+"""The images that ship with crossbuild: which machine each is, with which Pythons, from what.
 
 An image is one file ``images/NAME.toml``, read strictly: what is not understood is an error
 that names the file and the key.
@@ -6,26 +6,31 @@ that names the file and the key.
 
 from __future__ import annotations
 
+import difflib
+import enum
 import re
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
+from crossbuild import datafile
+from crossbuild.datafile import Table
 from crossbuild.errors import UsageError
 from crossbuild.platforms import ARCHES, Arch, Family
 from crossbuild.target import Target
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+TAG = re.compile(r"cp(3)(\d+)-cp3\2(?:(?<=-cp3[0-7])m)?")
+"""A directory below ``/opt/python``: the ABI had an ``m`` until CPython 3.7 (bpo-36707)."""
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_REPOSITORY = re.compile(r"[a-z0-9]+(?:[._/-]+[a-z0-9]+)*")
 
-_REMEDY = "Correct the file, or install crossbuild again."
-_TAG = re.compile(r"cp(3)(\d+)-cp3\2")
+
+class Role(enum.Enum):
+    """What an image is prepared for: BUILD has headers, TARGET is clean."""
+
+    BUILD = "build"
+    TARGET = "target"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,19 +68,56 @@ class Debian:
     build: tuple[str, ...]
     target: tuple[str, ...]
 
+    def __str__(self) -> str:
+        return f"Debian {self.suite}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Oci:
+    """An image in a registry. Which registry is the user's to say: there is no host in it.
+
+    ``digest`` (``sha256:…``) is what is pulled; ``tag`` is for people.
+    """
+
+    repository: str
+    tag: str
+    digest: str
+
+    def __str__(self) -> str:
+        return f"{self.repository}:{self.tag}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Archive:
+    """A user's own image: ``docker save``, ``docker export``, OCI, or a tar of a machine's root.
+
+    ``digest`` is the ``sha256:…`` of the file; ``path`` may be gone once it was unpacked.
+    """
+
+    path: Path
+    digest: str
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+Source = Debian | Oci | Archive
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Image:
     """A root file system for one processor, not yet made.
 
-    ``glibc`` is the version of its C library; ``source`` what it is made from.
+    ``glibc`` is the version of its C library; ``source`` what it is made from; ``roles`` what
+    it is for: wheels are proven only in one that is for TARGET.
     """
 
     name: str
     arch: Arch
     glibc: tuple[int, int]
     interpreters: tuple[Interpreter, ...]
-    source: Debian
+    source: Source
+    roles: frozenset[Role]
 
     def interpreter(self, python: tuple[int, int]) -> Interpreter | None:
         """The image's CPython of this X.Y, or None."""
@@ -92,28 +134,55 @@ def images() -> tuple[Image, ...]:
 
 
 def image(name: str) -> Image:
-    """The image with this name. Raises UsageError when there is none."""
+    """The image with this name. Raises UsageError, with the nearest one, when there is none."""
     for found in images():
         if found.name == name:
             return found
-    known = ", ".join(found.name for found in images())
-    raise UsageError(f"there is no image {name!r}", remedy=f"The images are {known}.")
+    raise unknown(name, [found.name for found in images()])
 
 
-def image_for(target: Target, *, at_least_floor: bool = False) -> Image | None:
+def unknown(name: str, names: list[str]) -> UsageError:
+    """The error for a name that is none of ``names``."""
+    near = difflib.get_close_matches(name, names, n=1)
+    guess = f"Did you mean {near[0]}? " if near else ""
+    return UsageError(
+        f"there is no image {name!r}", remedy=f"{guess}The images are {', '.join(names)}."
+    )
+
+
+def from_packages(image: Image) -> bool:
+    """Whether an image is made from packages, which needs no registry."""
+    return isinstance(image.source, Debian)
+
+
+def image_for(
+    target: Target,
+    *,
+    role: Role | None = None,
+    at_least_floor: bool = False,
+    obtainable: Callable[[Image], bool] = from_packages,
+) -> Image | None:
     """The oldest image with the target's Python and processor, or None.
 
-    ``at_least_floor`` asks for a C library no older than the target's: wheels built for the
-    target must load there. No image has musl.
+    Images of packages come first; others count only where they are ``obtainable``: they are
+    here already, or a registry is known. ``role`` (default: TARGET with ``at_least_floor``,
+    else BUILD) is what it must be for. ``at_least_floor`` asks for a C library no older than
+    the target's: wheels built for the target must load there. No image has musl.
     """
     if target.family is Family.MUSLLINUX:
         return None
+    wanted = role or (Role.TARGET if at_least_floor else Role.BUILD)
     floor = target.floor if at_least_floor and target.floor else (0, 0)
-    for found in images():
-        fits = found.arch == target.arch and found.glibc >= floor
-        if fits and found.interpreter(target.python):
-            return found
-    return None
+    fitting = [
+        found
+        for found in images()
+        if found.arch == target.arch
+        and found.glibc >= floor
+        and wanted in found.roles
+        and found.interpreter(target.python)
+    ]
+    fitting.sort(key=from_packages, reverse=True)
+    return next((found for found in fitting if from_packages(found) or obtainable(found)), None)
 
 
 def read(path: Path) -> tuple[Image, ...]:
@@ -121,26 +190,21 @@ def read(path: Path) -> tuple[Image, ...]:
 
     Raises UsageError naming the file and the key that is unknown, missing or wrong.
     """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not TOML: {error}", remedy=_REMEDY) from error
-    table = _Table(path, "", document)
-    packages = table.table("packages")
-    table.check_keys("suite", "glibc", "arches", "pythons", "packages")
-    packages.check_keys("common", "build", "target")
-    common = packages.names("common")
+    table = datafile.load(path)
+    kinds = [name for name in ("packages", "oci") if name in table.keys]
+    if len(kinds) != 1:
+        raise table.wrong("packages", "either this table or the table oci is expected")
+    own = ("suite", "packages") if kinds == ["packages"] else ("oci",)
+    table.check_keys("roles", "glibc", "arches", "pythons", *own)
+    roles = _roles(table)
     return tuple(
         Image(
             name=f"{path.stem}-{arch}",
             arch=arch,
             glibc=_glibc(table),
             interpreters=_interpreters(table.table("pythons")),
-            source=Debian(
-                suite=table.text("suite"),
-                build=common + packages.names("build"),
-                target=common + packages.names("target"),
-            ),
+            source=_debian(table, roles) if "packages" in own else _oci(table.table("oci"), arch),
+            roles=roles,
         )
         for arch in _arches(table)
     )
@@ -157,7 +221,40 @@ def _directory() -> Path:
     return shipped if shipped.is_dir() else package.parent / "images"
 
 
-def _arches(table: _Table) -> tuple[Arch, ...]:
+def _roles(table: Table) -> frozenset[Role]:
+    known = {role.value: role for role in Role}
+    for name in (names := table.names("roles")):
+        if name not in known:
+            raise table.wrong("roles", f"{name!r} is none of {', '.join(known)}")
+    return frozenset(known[name] for name in names)
+
+
+def _debian(table: Table, roles: frozenset[Role]) -> Debian:
+    packages = table.table("packages")
+    packages.check_keys("common", *(role.value for role in roles))
+    common = packages.names("common")
+    return Debian(
+        suite=table.text("suite"),
+        build=common + packages.names("build") if Role.BUILD in roles else (),
+        target=common + packages.names("target") if Role.TARGET in roles else (),
+    )
+
+
+def _oci(table: Table, arch: Arch) -> Oci:
+    """Read what a registry has for one processor: PyPA's repositories have its name in theirs."""
+    table.check_keys("repository", "tag", "digests")
+    repository = table.text("repository").replace("ARCH", arch.name)
+    if not _REPOSITORY.fullmatch(repository) or "." in repository.partition("/")[0]:
+        raise table.wrong("repository", f"{repository!r} is not a repository without its host")
+    digests = table.table("digests")
+    digests.check_keys(*ARCHES)
+    digest = digests.text(arch.name)
+    if not DIGEST.fullmatch(digest):
+        raise digests.wrong(arch.name, "sha256: and 64 hexadecimal digits are expected")
+    return Oci(repository=repository, tag=table.text("tag"), digest=digest)
+
+
+def _arches(table: Table) -> tuple[Arch, ...]:
     names = table.names("arches")
     for name in names:
         if name not in ARCHES:
@@ -165,68 +262,19 @@ def _arches(table: _Table) -> tuple[Arch, ...]:
     return tuple(ARCHES[name] for name in names)
 
 
-def _glibc(table: _Table) -> tuple[int, int]:
+def _glibc(table: Table) -> tuple[int, int]:
     match = re.fullmatch(r"(\d+)\.(\d+)", table.text("glibc"))
     if match is None:
         raise table.wrong("glibc", "a version like 2.36 is expected")
     return int(match[1]), int(match[2])
 
 
-def _interpreters(table: _Table) -> tuple[Interpreter, ...]:
+def _interpreters(table: Table) -> tuple[Interpreter, ...]:
     found = []
     for tag in table.keys:
-        match = _TAG.fullmatch(tag)
+        match = TAG.fullmatch(tag)
         if match is None:
             raise table.wrong(tag, "a tag like cp311-cp311 is expected")
         version = (int(match[1]), int(match[2]))
         found.append(Interpreter(tag=tag, version=version, path=table.text(tag)))
     return tuple(found)
-
-
-class _Table:
-    """A TOML table that knows where it stands, for errors that say so."""
-
-    def __init__(self, path: Path, name: str, values: Mapping[str, Any]) -> None:
-        self._path = path
-        self._name = name
-        self._values = MappingProxyType(dict(values))
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        return tuple(self._values)
-
-    def wrong(self, key: str, reason: str) -> UsageError:
-        where = f"{self._name}.{key}" if self._name else key
-        return UsageError(f"{self._path}: {where}: {reason}", remedy=_REMEDY)
-
-    def text(self, key: str) -> str:
-        value = self._value(key)
-        if not isinstance(value, str) or not value:
-            raise self.wrong(key, "a text is expected")
-        return value
-
-    def names(self, key: str) -> tuple[str, ...]:
-        value = self._value(key)
-        if not isinstance(value, list) or not value:
-            raise self.wrong(key, "a list of names is expected")
-        for item in value:
-            if not isinstance(item, str) or not re.fullmatch(r"[a-z0-9][a-z0-9+._-]+", item):
-                raise self.wrong(key, f"{item!r} is not a name")
-        return tuple(value)
-
-    def table(self, key: str) -> _Table:
-        value = self._value(key)
-        if not isinstance(value, dict) or not value:
-            raise self.wrong(key, "a table is expected")
-        return _Table(self._path, key, value)
-
-    def check_keys(self, *known: str) -> None:
-        """Refuse every key that is not ``known``."""
-        for key in self._values:
-            if key not in known:
-                raise self.wrong(key, "unknown key")
-
-    def _value(self, key: str) -> Any:
-        if key not in self._values:
-            raise self.wrong(key, "missing")
-        return self._values[key]

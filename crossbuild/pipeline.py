@@ -10,7 +10,8 @@ from pathlib import Path
 from packaging.utils import NormalizedName, canonicalize_name
 
 from crossbuild import bundle, catalog, document, process, verify
-from crossbuild.engine.base import Limits, Role
+from crossbuild.catalog import Role
+from crossbuild.engine.base import Limits
 from crossbuild.errors import VerificationError
 from crossbuild.making import Made, Maker
 from crossbuild.model import (

@@ -12,7 +12,8 @@ from typing import Any
 from packaging.utils import NormalizedName, canonicalize_name
 
 from crossbuild import catalog, smoke
-from crossbuild.engine.base import Limits, Role, Root
+from crossbuild.catalog import Role
+from crossbuild.engine.base import Limits, Root
 from crossbuild.errors import IntegrityError
 from crossbuild.model import ImportResult, SmokeResult, SmokeState
 from crossbuild.smoke import Proof

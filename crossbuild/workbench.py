@@ -14,8 +14,8 @@ from pathlib import Path
 from crossbuild import catalog
 from crossbuild.building import sources
 from crossbuild.building.backend import Workshop
-from crossbuild.catalog import Image
-from crossbuild.engine.base import Engine, Limits, Role
+from crossbuild.catalog import Image, Role
+from crossbuild.engine.base import Engine, Limits
 from crossbuild.errors import BuildError, CrossbuildError, HostError
 from crossbuild.fetch import fetch
 from crossbuild.model import File, Inspection, Pin, SourceMetadata

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from crossbuild.catalog import Image
-from crossbuild.engine.base import WORK, ExecResult, Limits, Role, Root, Stop, Tree
+from crossbuild.catalog import Image, Role
+from crossbuild.engine.base import WORK, ExecResult, Limits, Root, Stop, Tree
 from crossbuild.errors import IntegrityError
 
 _DEFAULT = Limits()

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from crossbuild import catalog
+from crossbuild.catalog import Role
 from crossbuild.engine import emulation, opening
-from crossbuild.engine.base import Engine, Role, Root
+from crossbuild.engine.base import Engine, Root
 from crossbuild.errors import HostError
 from crossbuild.store import Store
 

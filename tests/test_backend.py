@@ -13,7 +13,8 @@ from crossbuild.building import sources
 from crossbuild.building.backend import Workshop
 from crossbuild.building.calling import CrashError, HookError, Job
 from crossbuild.building.environment import PREFIX
-from crossbuild.engine.base import Limits, Role, Stop, Tree
+from crossbuild.catalog import Role
+from crossbuild.engine.base import Limits, Stop, Tree
 from crossbuild.errors import BuildError, HostError, LimitError
 from crossbuild.model import Inspection, Rung
 from crossbuild.report import Event, Waiting

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from crossbuild import catalog
+from crossbuild.catalog import Debian, Interpreter, Oci, Role, Source
 from crossbuild.errors import UsageError
 from crossbuild.platforms import ARCHES
 from crossbuild.target import Target
 
 GOOD = """\
+roles = ["build", "target"]
 suite = "sid"
 glibc = "2.50"
 arches = ["aarch64", "s390x"]
@@ -25,10 +27,32 @@ target = ["libstdc++6"]
 """
 
 
+PULLED = f"""\
+roles = ["build"]
+glibc = "2.17"
+arches = ["aarch64"]
+
+[pythons]
+cp37-cp37m = "/opt/python/cp37-cp37m/bin/python"
+
+[oci]
+repository = "pypa/manylinux2014_ARCH"
+tag = "2030.01.01-1"
+
+[oci.digests]
+aarch64 = "sha256:{"a" * 64}"
+"""
+
+
 def write(directory: Path, text: str) -> Path:
     path = directory / "sid.toml"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def debian(source: Source) -> Debian:
+    assert isinstance(source, Debian)
+    return source
 
 
 def test_every_shipped_image_is_understood_and_the_oldest_comes_first() -> None:
@@ -41,11 +65,10 @@ def test_every_shipped_image_is_understood_and_the_oldest_comes_first() -> None:
 
 
 def test_no_clean_machine_is_given_compilers_headers_or_pip() -> None:
-    for image in catalog.images():
-        unwanted = [
-            name for name in image.source.target if re.search(r"-dev$|gcc$|g\+\+|pip|venv", name)
-        ]
-        assert unwanted == [], image.name
+    sources = [image.source for image in catalog.images() if Role.TARGET in image.roles]
+    packages = {name for source in sources for name in debian(source).target}
+    assert "zlib1g" in packages
+    assert not [name for name in packages if re.search(r"-dev$|gcc$|g\+\+|pip|venv", name)]
 
 
 @pytest.mark.parametrize(
@@ -77,18 +100,20 @@ def test_a_clean_machine_must_have_the_targets_glibc(floor: int, expected: bool)
 
 
 def test_an_image_is_found_by_name_or_the_names_are_listed() -> None:
-    assert catalog.image("trixie-aarch64").source.suite == "trixie"
-    with pytest.raises(UsageError, match="no image 'sid-aarch64'") as caught:
-        catalog.image("sid-aarch64")
-    assert "trixie-aarch64" in caught.value.remedy
+    assert debian(catalog.image("trixie-aarch64").source).suite == "trixie"
+    with pytest.raises(UsageError, match="no image 'trixy-aarch64'") as caught:
+        catalog.image("trixy-aarch64")
+    assert caught.value.remedy.startswith("Did you mean trixie-aarch64? The images are ")
 
 
 def test_one_file_gives_an_image_for_each_processor(tmp_path: Path) -> None:
     first, second = catalog.read(write(tmp_path, GOOD))
     assert (first.name, first.arch) == ("sid-aarch64", ARCHES["aarch64"])
     assert (second.name, second.arch) == ("sid-s390x", ARCHES["s390x"])
-    assert first.source.build == ("python3.14", "gcc", "g++")
-    assert first.source.target == ("python3.14", "libstdc++6")
+    source = debian(first.source)
+    assert source.build == ("python3.14", "gcc", "g++")
+    assert source.target == ("python3.14", "libstdc++6")
+    assert first.roles == {Role.BUILD, Role.TARGET}
     interpreter = first.interpreter((3, 14))
     assert interpreter is not None
     assert interpreter.command == "/opt/python/cp314-cp314/bin/python"
@@ -109,6 +134,10 @@ def test_one_file_gives_an_image_for_each_processor(tmp_path: Path) -> None:
         ('build = ["gcc", "g++"]', 'build = "gcc"', "packages.build: a list of names"),
         ('"gcc", "g++"', '"gcc", "--option"', "'--option' is not a name"),
         ("[pythons]", "[pythns]", "pythns: unknown key"),
+        ('"build", "target"', '"build", "proof"', "roles: 'proof' is none of build, target"),
+        ('roles = ["build", "target"]\n', "", "roles: missing"),
+        ('["build", "target"]', '["build"]', "packages.target: unknown key"),
+        ("[packages]", "[packets]", "packages: either this table or the table oci"),
         ('suite = "sid"', "suite = ", "is not TOML"),
     ],
 )
@@ -120,3 +149,48 @@ def test_what_is_not_understood_names_the_file_and_the_key(
     with pytest.raises(UsageError, match=re.escape(complaint)) as caught:
         catalog.read(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("aarch64 = ", "arm64 = ", "oci.digests.arm64: unknown key"),
+        ("[oci.digests]\naarch64", "aarch64", "oci.aarch64: unknown key"),
+        ('"sha256:aaaa', '"sha256:', "oci.digests.aarch64: sha256: and 64"),
+        ('"sha256:', '"md5:', "oci.digests.aarch64: sha256: and 64"),
+        ("tag = ", "tags = ", "oci.tags: unknown key"),
+        ('tag = "2030.01.01-1"\n', "", "oci.tag: missing"),
+        ('"pypa/', '"registry.example/pypa/', "oci.repository: 'registry.example/pypa/many"),
+        ('"pypa/', '"registry:5000/pypa/', "oci.repository: 'registry:5000/pypa/many"),
+        ('glibc = "2.17"', 'glibc = "2.17"\nsuite = "sid"', "suite: unknown key"),
+        ("cp37-cp37m", "cp37-cp37x", "pythons.cp37-cp37x: a tag like"),
+        ("cp37-cp37m", "cp38-cp38m", "pythons.cp38-cp38m: a tag like"),
+    ],
+)
+def test_an_image_of_a_registry_is_read_as_strictly(
+    tmp_path: Path, old: str, new: str, complaint: str
+) -> None:
+    assert old in PULLED
+    path = write(tmp_path, PULLED.replace(old, new))
+    with pytest.raises(UsageError, match=re.escape(complaint)) as caught:
+        catalog.read(path)
+    assert str(path) in str(caught.value)
+
+
+def test_an_image_without_its_digest_is_refused(tmp_path: Path) -> None:
+    head, _, _ = PULLED.partition("[oci.digests]")
+    with pytest.raises(UsageError, match=r"sid\.toml: oci\.digests: missing"):
+        catalog.read(write(tmp_path, head))
+
+
+def test_an_image_of_a_registry_names_no_registry(tmp_path: Path) -> None:
+    (image,) = catalog.read(write(tmp_path, PULLED))
+    assert image.source == Oci(
+        repository="pypa/manylinux2014_aarch64",
+        tag="2030.01.01-1",
+        digest=f"sha256:{'a' * 64}",
+    )
+    assert image.roles == {Role.BUILD}
+    assert image.interpreters == (
+        Interpreter(tag="cp37-cp37m", version=(3, 7), path="/opt/python/cp37-cp37m/bin/python"),
+    )

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from crossbuild import catalog, process, repair
-from crossbuild.engine.base import Role, Root
+from crossbuild.catalog import Role
+from crossbuild.engine.base import Root
 from crossbuild.errors import HostError, IntegrityError, RepairError
 from crossbuild.model import RawWheel, Rung
 from crossbuild.target import Target

@@ -14,8 +14,8 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from crossbuild import catalog, smoke, smoke_driver
-from crossbuild.catalog import Image
-from crossbuild.engine.base import ExecResult, Limits, Role, Root, Stop, Tree
+from crossbuild.catalog import Image, Role
+from crossbuild.engine.base import ExecResult, Limits, Root, Stop, Tree
 from crossbuild.errors import VerificationError
 from crossbuild.model import SmokeResult, SmokeState
 from crossbuild.report import Silent

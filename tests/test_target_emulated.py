@@ -10,8 +10,8 @@ import packaging
 import pytest
 
 from crossbuild import catalog
-from crossbuild.catalog import Image
-from crossbuild.engine.base import WORK, Engine, Role
+from crossbuild.catalog import Image, Role
+from crossbuild.engine.base import WORK, Engine
 from crossbuild.platforms import dotted
 from crossbuild.target import Target
 

@@ -13,17 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from crossbuild.catalog import Image
+from crossbuild.catalog import Image, Role
 
 WORK = "/work"
 """The writable directory of a session, its HOME and its working directory."""
-
-
-class Role(enum.Enum):
-    """What an image is prepared for: BUILD has headers, TARGET is clean."""
-
-    BUILD = "build"
-    TARGET = "target"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

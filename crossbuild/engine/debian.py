@@ -16,10 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from crossbuild import process
-from crossbuild.catalog import Debian, Image, Interpreter
+from crossbuild.catalog import Debian, Image, Interpreter, Role
 from crossbuild.disk import storage_error
 from crossbuild.engine.apt import Archive
-from crossbuild.engine.base import Role
 from crossbuild.errors import (
     CrossbuildError,
     HostError,

@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from crossbuild.catalog import Image
+from crossbuild.catalog import Image, Role
 from crossbuild.disk import guarded
 from crossbuild.engine import sandbox
-from crossbuild.engine.base import Limits, Role, Root, Tree
+from crossbuild.engine.base import Limits, Root, Tree
 from crossbuild.engine.host import Host
 from crossbuild.engine.roots import Roots
 from crossbuild.engine.session import RootfsSession

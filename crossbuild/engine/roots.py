@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from crossbuild import process
-from crossbuild.catalog import Image
+from crossbuild.catalog import Debian, Image, Role
 from crossbuild.engine import debian
 from crossbuild.engine.apt import host_archive
-from crossbuild.engine.base import ExecResult, Limits, Role, Root
+from crossbuild.engine.base import ExecResult, Limits, Root
 from crossbuild.engine.host import Host
+from crossbuild.errors import HostError
 from crossbuild.report import Reporter, waiting
 from crossbuild.store import Store
 
@@ -65,6 +66,8 @@ class Roots:
         return Root(image=image, role=role, key=key, path=path)
 
     def _make(self, image: Image, role: Role, root: Path) -> None:
+        if not isinstance(image.source, Debian):
+            raise HostError(f"{image.name} cannot be made ready: only images of packages can be")
         with waiting(self._reporter, _what(image, role)):
             archive = host_archive(self._mirror)
             debian.unpack(
@@ -98,9 +101,11 @@ class Roots:
 
 def _key(image: Image, role: Role) -> str:
     """What the tree of an image is made from: not its content, which the mirror decides."""
-    value = json.dumps([dataclasses.asdict(image), role.value, _SCHEMA], sort_keys=True)
+    made_from = dataclasses.asdict(image)
+    del made_from["roles"]
+    value = json.dumps([made_from, role.value, _SCHEMA], sort_keys=True)
     return f"root-{image.name}-{role.value}-{hashlib.sha256(value.encode()).hexdigest()[:16]}"
 
 
 def _what(image: Image, role: Role) -> str:
-    return f"unpacking Debian {image.source.suite} for {image.arch} ({role.value})"
+    return f"unpacking {image.source} for {image.arch} ({role.value})"

@@ -29,8 +29,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossbuild import catalog
+from crossbuild.catalog import Role
 from crossbuild.engine import opening
-from crossbuild.engine.base import WORK, Limits, Role, Tree
+from crossbuild.engine.base import WORK, Limits, Tree
 from crossbuild.store import Store
 from crossbuild.target import Target
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from crossbuild.engine.base import Engine, Limits, Role, Root, Session, Stop, Tree
+from crossbuild.catalog import Role
+from crossbuild.engine.base import Engine, Limits, Root, Session, Stop, Tree
 from crossbuild.errors import HostError, IntegrityError, UsageError
 
 pytestmark = [pytest.mark.emulation, pytest.mark.network]

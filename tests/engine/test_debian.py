@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from crossbuild import catalog
+from crossbuild.catalog import Debian, Role
 from crossbuild.engine import debian
 from crossbuild.engine.apt import Archive
-from crossbuild.engine.base import Role
 from crossbuild.errors import (
     CrossbuildError,
     HostError,
@@ -23,6 +23,7 @@ MIRROR = Archive(mirror="http://mirror.example/debian", options=('Acquire::Retri
 
 
 def unpack(root: Path, archive: Archive = MIRROR, **environment: str) -> None:
+    assert isinstance(IMAGE.source, Debian)
     debian.unpack(
         IMAGE.source,
         IMAGE.arch,

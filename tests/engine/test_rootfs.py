@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from crossbuild import catalog, process
+from crossbuild.catalog import Role
 from crossbuild.engine import opening
-from crossbuild.engine.base import Engine, Role, Root
+from crossbuild.engine.base import Engine, Root
 from crossbuild.errors import NetworkError, StorageError
 from crossbuild.report import Event, Waiting
 from crossbuild.store import Store

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from crossbuild import catalog
+from crossbuild.catalog import Role
 from crossbuild.engine import opening
-from crossbuild.engine.base import Role
 from crossbuild.store import Store
 
 

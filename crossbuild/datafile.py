@@ -1,0 +1,89 @@
+"""Strict reading of the TOML files that ship with crossbuild, and of the user's like them.
+
+What is not understood is an error that names the file and the key.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from crossbuild.errors import UsageError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_REMEDY = "Correct the file, or install crossbuild again."
+_NAME = re.compile(r"[a-z0-9][a-z0-9+._-]+")
+
+
+class Table:
+    """A TOML table that knows where it stands, for errors that say so.
+
+    Every reader raises UsageError for a key that is missing or has another kind of value.
+    """
+
+    def __init__(self, path: Path, name: str, values: Mapping[str, Any]) -> None:
+        self._path = path
+        self._name = name
+        self._values = MappingProxyType(dict(values))
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Every key of the table, in the order of the file."""
+        return tuple(self._values)
+
+    def wrong(self, key: str, reason: str) -> UsageError:
+        """The error that says what is wrong with a key."""
+        where = f"{self._name}.{key}" if self._name else key
+        return UsageError(f"{self._path}: {where}: {reason}", remedy=_REMEDY)
+
+    def text(self, key: str) -> str:
+        """A text that is not empty."""
+        value = self._value(key)
+        if not isinstance(value, str) or not value:
+            raise self.wrong(key, "a text is expected")
+        return value
+
+    def names(self, key: str) -> tuple[str, ...]:
+        """A list of one name or more."""
+        value = self._value(key)
+        if not isinstance(value, list) or not value:
+            raise self.wrong(key, "a list of names is expected")
+        for item in value:
+            if not isinstance(item, str) or not _NAME.fullmatch(item):
+                raise self.wrong(key, f"{item!r} is not a name")
+        return tuple(value)
+
+    def table(self, key: str) -> Table:
+        """A table that is not empty."""
+        value = self._value(key)
+        if not isinstance(value, dict) or not value:
+            raise self.wrong(key, "a table is expected")
+        return Table(self._path, f"{self._name}.{key}" if self._name else key, value)
+
+    def check_keys(self, *known: str) -> None:
+        """Refuse every key that is not ``known``."""
+        for key in self._values:
+            if key not in known:
+                raise self.wrong(key, "unknown key")
+
+    def _value(self, key: str) -> Any:
+        if key not in self._values:
+            raise self.wrong(key, "missing")
+        return self._values[key]
+
+
+def load(path: Path) -> Table:
+    """The top table of a file. Raises UsageError for what is not TOML."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not TOML: {error}", remedy=_REMEDY) from error
+    return Table(path, "", document)
