@@ -176,3 +176,71 @@ def test_a_hook_that_ends_the_interpreter(tmp_path: Path) -> None:
     assert found["error"] == {
         "kind": "hook", "type": "RuntimeError", "message": "it ended the interpreter",
     }  # fmt: skip
+
+
+BACKEND_OF_C = """
+import time
+import setuptools.build_meta
+from distutils import unixccompiler
+running, most = [], []
+def compile_one(self, obj, src, ext, cc_args, extra_postargs, pp_opts):
+    running.append(src)
+    most.append(len(running))
+    time.sleep(0.3)
+    running.remove(src)
+    print("compiled", src)
+    if src in {broken}:
+        raise ValueError("broken " + src)
+unixccompiler.UnixCCompiler._compile = compile_one
+def build_wheel(directory, settings, metadata):
+    from distutils import ccompiler
+    compiler = ccompiler.new_compiler()
+    own = lambda *call: compile_one(*call)
+    {change}
+    objects = compiler.compile(["a.c", "b.c", "c.c", "d.c"])
+    print("objects", objects, "at once", max(most))
+    return "demo.whl"
+"""
+
+
+def compiled(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, change: str = "pass", broken: str = "()"
+) -> tuple[dict[str, object], str]:
+    """What the runner makes of a backend that compiles four sources."""
+    monkeypatch.setenv(hooks.JOBS, "2")
+    backend = BACKEND_OF_C.format(change=change, broken=broken)
+    _, found, output = ask(directory, ["wheel"], backend)
+    return found, output
+
+
+def test_sources_of_an_extension_are_compiled_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, output = compiled(tmp_path, monkeypatch)
+    assert found == {"wheel": "demo.whl"}, output
+    assert "objects ['a.o', 'b.o', 'c.o', 'd.o'] at once 2" in output
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "stock = compiler._compile; compiler._compile = lambda *call: stock(*call)",
+        "stock = compiler.spawn; compiler.spawn = lambda command: stock(command)",
+        "compiler.__class__ = type('Own', (type(compiler),), {'_compile': own})",
+    ],
+    ids=["compile", "spawn", "class"],
+)
+def test_a_compiler_that_the_package_changed_compiles_as_it_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    _, output = compiled(tmp_path, monkeypatch, change)
+    assert "objects ['a.o', 'b.o', 'c.o', 'd.o'] at once 1" in output
+
+
+def test_the_first_source_that_fails_is_the_one_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, output = compiled(tmp_path, monkeypatch, broken="('b.c', 'd.c')")
+    error = {"kind": "hook", "type": "ValueError", "message": "broken b.c"}
+    assert found == {"error": error}
+    assert "compiled d.c" not in output, "nothing is begun after a failure"

@@ -22,12 +22,17 @@ import os
 import re
 import sys
 import tempfile
+import threading
 import traceback
 import zipfile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # importing typing costs 0.1 s under emulation
     from typing import Any, Dict, List
+
+
+JOBS = "NPY_NUM_BUILD_JOBS"
+"""How many compilers distutils may run at a time: numpy's word for it, honoured for all."""
 
 
 class BackendError(Exception):
@@ -140,6 +145,8 @@ def answer(request: "Dict[str, Any]") -> "Dict[str, Any]":
         backend = load(request)
     except BaseException as error:  # noqa: BLE001 (it runs a stranger's module)
         return _failed(error)
+    if "setuptools" in sys.modules:
+        compile_together(int(os.environ.get(JOBS, "1")))
     found = {}  # type: Dict[str, Any]
     for name in request["hooks"]:
         if name == "metadata" and missing(found.get("requires", []), request["known"]):
@@ -149,6 +156,61 @@ def answer(request: "Dict[str, Any]") -> "Dict[str, Any]":
         if "error" in found:
             break
     return found
+
+
+def compile_together(jobs: int) -> None:
+    """Let distutils compile the sources of one extension ``jobs`` at a time.
+
+    It starts one compiler after the other, though no object needs another one; pybind11's
+    ParallelCompile and numpy.distutils do the same. A compiler class that a package made or
+    changed stays as it is: what it does between two sources is unknown.
+    """
+    try:
+        # setuptools brings its own distutils, and says so when it is imported.
+        base = importlib.import_module("distutils.ccompiler").CCompiler
+        unix = importlib.import_module("distutils.unixccompiler").UnixCCompiler
+    except ImportError:
+        return
+    one_by_one, stock = base.compile, (unix._compile, unix.spawn)
+
+    def compile_(self: "Any", *args: "Any", **kwargs: "Any") -> "Any":
+        own = "_compile" in vars(self) or "spawn" in vars(self)
+        if own or (type(self)._compile, type(self).spawn) != stock:
+            return one_by_one(self, *args, **kwargs)
+        calls = []  # type: List[Any]
+        self._compile = lambda *call: calls.append(call)
+        try:
+            objects = one_by_one(self, *args, **kwargs)
+        finally:
+            del self._compile
+        in_threads(lambda call: self._compile(*call), calls, jobs)
+        return objects
+
+    base.compile = compile_
+
+
+def in_threads(work: "Any", items: "List[Any]", jobs: int) -> None:
+    """Do ``work`` for each item, ``jobs`` at a time; raises what the first that failed raised.
+
+    After a failure no further item is begun.
+    """
+    waiting, failures = list(enumerate(items)), []  # type: Any, List[Any]
+
+    def take() -> None:
+        while waiting and not failures:
+            place, item = waiting.pop(0)
+            try:
+                work(item)
+            except BaseException as error:  # noqa: BLE001 (raised again below)
+                failures.append((place, error))
+
+    threads = [threading.Thread(target=take) for _ in range(min(jobs, len(items)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise min(failures, key=lambda failure: failure[0])[1]
 
 
 def name_temporary_files() -> None:
