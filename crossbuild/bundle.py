@@ -36,15 +36,16 @@ _ASIDE = ".old"
 
 
 @contextlib.contextmanager
-def staging(output: Path) -> Iterator[Path]:
+def staging(output: Path, record: str = REPORT) -> Iterator[Path]:
     """Yield an empty hidden sibling of ``output`` to fill; it is gone on leaving.
 
-    Holds a lock for the output's name, so that two runs into one directory follow each other,
-    and sweeps what a killed run left. Raises UsageError when ``output`` holds something that
-    is no wheelhouse, StorageError when its parent cannot be written.
+    ``record`` is the file by which crossbuild knows its own directories of that kind. Holds a
+    lock for the output's name, so that two runs into one directory follow each other, and
+    sweeps what a killed run left. Raises UsageError when ``output`` holds something and no such
+    file, StorageError when its parent cannot be written.
     """
     output = output.absolute()
-    _refuse_foreign(output)
+    _refuse_foreign(output, record)
     prefix = f".{output.name}.crossbuild-"
     with contextlib.ExitStack() as stack:
         with guarded(output.parent):
@@ -85,11 +86,16 @@ def fill(directory: Path, wheels: Sequence[VerifiedWheel], target: Target) -> No
         (directory / "SHA256SUMS").write_text("".join(sums))
 
 
-def publish(directory: Path, output: Path, report: Mapping[str, object]) -> None:
-    """Add the report to a filled staging directory and give it ``output``'s name, atomically."""
+def publish(
+    directory: Path, output: Path, report: Mapping[str, object], record: str = REPORT
+) -> None:
+    """Add the report to a filled staging directory and give it ``output``'s name, atomically.
+
+    ``record`` is the report's file name, as ``staging`` was told it.
+    """
     with full_guarded(output.parent):
         text = json.dumps(report, indent=2, ensure_ascii=False)
-        (directory / REPORT).write_text(f"{text}\n", encoding="utf-8")
+        (directory / record).write_text(f"{text}\n", encoding="utf-8")
         _sync(directory)
         if output.is_dir():
             _exchange(directory, output.absolute())
@@ -97,12 +103,13 @@ def publish(directory: Path, output: Path, report: Mapping[str, object]) -> None
             directory.rename(output)
 
 
-def _refuse_foreign(output: Path) -> None:
+def _refuse_foreign(output: Path, record: str) -> None:
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output} is a file", remedy="Choose another --output directory.")
-    if output.is_dir() and any(output.iterdir()) and not (output / REPORT).is_file():
+    if output.is_dir() and any(output.iterdir()) and not (output / record).is_file():
+        what = "wheelhouse" if record == REPORT else "part of a build"
         raise UsageError(
-            f"{output} holds files that are no wheelhouse of crossbuild's",
+            f"{output} holds files that are no {what} of crossbuild's",
             remedy="Choose another --output directory, or empty this one.",
         )
 

@@ -36,6 +36,7 @@ from crossbuild.model import (
     VerifiedWheel,
     Wanted,
 )
+from crossbuild.net.credentials import public
 from crossbuild.target import Target
 
 SCHEMA = "crossbuild-report/1"
@@ -51,7 +52,7 @@ def report(result: RunResult, wanted: Wanted, target: Target) -> dict[str, objec
         "schema": SCHEMA,
         "tools": {name: metadata.version(name) for name in _TOOLS},
         "target": target.to_json(),
-        "requested": [str(item) for item in wanted.requirements],
+        "requested": [public(item) for item in wanted.requirements],
         "policy": wanted.policy.value,
         "complete": not result.failures,
         "packages": [_package(wheel, steps[wheel.name]) for wheel in result.wheels],

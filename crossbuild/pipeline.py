@@ -1,32 +1,42 @@
-"""The order of a run: resolve, plan, fetch, build, repair, verify, merge, prove, publish."""
+"""The order of a run: resolve, plan, fetch, build, repair, verify, merge, prove, publish.
+
+The same order cut in pieces, for several machines: ``settle`` plans, ``build`` makes what one
+machine is to make, ``merge`` joins it and publishes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.utils import NormalizedName, canonicalize_name
 
-from crossbuild import bundle, catalog, document, process, verify
+from crossbuild import bundle, catalog, document, matrix, parts, process, verify
+from crossbuild import plan as planning
 from crossbuild.catalog import Role
 from crossbuild.engine.base import Limits
 from crossbuild.errors import VerificationError
 from crossbuild.making import Made, Maker
+from crossbuild.matrix import Group
 from crossbuild.model import (
-    BuildStep,
-    File,
+    Failure,
     Origin,
     Plan,
     RunResult,
     SmokeResult,
     SmokeState,
-    Step,
+    VerifiedWheel,
     Wanted,
 )
+from crossbuild.net.obtain import is_local
+from crossbuild.parts import Part
+from crossbuild.planfile import Planned, planned
 from crossbuild.proving import prove
-from crossbuild.settling import Planner, Settled
+from crossbuild.report import Level, Message
+from crossbuild.settling import Planner, Settled, pinned
 from crossbuild.smoke import not_run
 from crossbuild.target import Target
 from crossbuild.wheels import wheel
@@ -59,29 +69,29 @@ def _planner(request: Request, services: Services) -> Planner:
 
 def _sized(plan: Plan, services: Services) -> Plan:
     """Ask for the sizes that the index does not tell; what stays unknown stays None."""
-    files = [_file(step) for step in (*plan.steps, *plan.build_requirements)]
+    files = [planning.file_of(step) for step in (*plan.steps, *plan.build_requirements)]
     sizes = services.http.sizes([file.url for file in files if file.size is None])
-    return replace(
-        plan,
-        steps=tuple(_with_size(step, sizes) for step in plan.steps),
-        build_requirements=tuple(
-            replace(step, source=_measured(step.source, sizes)) for step in plan.build_requirements
-        ),
+    return planning.with_files(
+        plan, lambda file: replace(file, size=file.size or sizes.get(file.url))
     )
 
 
-def _file(step: Step) -> File:
-    return step.source if isinstance(step, BuildStep) else step.file
+def settle(request: Request, services: Services) -> Planned:
+    """Plan for other machines: each wheel is downloaded and checked, each file has its hash.
 
-
-def _with_size(step: Step, sizes: Mapping[str, int | None]) -> Step:
-    if isinstance(step, BuildStep):
-        return replace(step, source=_measured(step.source, sizes))
-    return replace(step, file=_measured(step.file, sizes))
-
-
-def _measured(file: File, sizes: Mapping[str, int | None]) -> File:
-    return replace(file, size=file.size or sizes.get(file.url))
+    So nobody who carries out the plan finds a wheel that has to be planned around. Raises what
+    a run raises before it builds.
+    """
+    planner = _planner(request, services)
+    plan = pinned(_sized(planner.settle(None).plan, services), planner.bench)
+    local = [file.filename for file in planning.files(plan) if is_local(file.url)]
+    if local:
+        names = ", ".join(dict.fromkeys(local))
+        text = (
+            f"only a machine that has the same files in the same places can use the plan: {names}"
+        )
+        services.reporter.emit(Message(text=text, level=Level.WARNING))
+    return planned(plan, request.target, request.wanted)
 
 
 def run(request: Request, services: Services) -> RunResult:
@@ -90,24 +100,85 @@ def run(request: Request, services: Services) -> RunResult:
     Raises CrossbuildError when nothing can be published: no resolution, no network, no space,
     no emulator. Nothing half-written is left or was ever visible at ``request.output``.
     """
-    with bundle.staging(request.output) as directory, ThreadPoolExecutor(1) as ahead:
-        try:
-            _prepare_ahead(request, services, ahead)
-            planner = _planner(request, services)
-            settled = planner.settle(request.output)
-            made = Maker(request.target, services, planner.bench, request.keep).make(settled.plan)
-            result = _judge(request, settled, made)
-            if not result.wheels:
-                return replace(result, output=None)
-            bundle.fill(directory, result.wheels, request.target)
-            proof = _prove(request, services, directory, result)
-            result = replace(result, smoke=proof)
-            report = document.report(result, request.wanted, request.target)
-            bundle.publish(directory, request.output, report)
-            return result
-        except BaseException:
-            process.terminate_all()
-            raise
+    with _publishing(request, services) as directory:
+        planner = _planner(request, services)
+        settled = planner.settle(request.output)
+        made = Maker(request.target, services, planner.bench, request.keep).make(settled.plan)
+        return _finish(request, services, directory, settled, made)
+
+
+def build(request: Request, services: Services, given: Planned, group: Group | None) -> Part:
+    """Do a group of a plan's BUILD steps, all of them for None; leave a part at the output.
+
+    Raises CrossbuildError when there is nothing to leave.
+    """
+    steps = group.steps if group else given.plan.builds
+    with bundle.staging(request.output, parts.RECORD) as directory, _ending():
+        bench = _planner(request, services).bench
+        maker = Maker(request.target, services, bench, request.keep)
+        made = maker.make(matrix.restricted(given.plan, steps))
+        part = Part(
+            step=group.id if group else None,
+            wheels=tuple(made.wheels[key] for key in sorted(made.wheels)),
+            failures=made.failures,
+        )
+        document = parts.to_json(parts.fill(directory, part), given)
+        bundle.publish(directory, request.output, document, parts.RECORD)
+        return part
+
+
+def merge(
+    request: Request, services: Services, given: Planned, directories: Sequence[Path]
+) -> RunResult:
+    """Join the parts of a plan, and do what a run does once its wheels are built.
+
+    Raises what ``parts.join`` raises, VerificationError for a wheel that is unsound, and what
+    a run raises.
+    """
+    outcomes = parts.join(directories, given)
+    wheels = [item for item in outcomes if isinstance(item, VerifiedWheel)]
+    for item in wheels:
+        verify.check(item.path, request.target)
+    made = Made(
+        wheels={(item.name, item.version): item for item in wheels},
+        failures=tuple(item for item in outcomes if isinstance(item, Failure)),
+    )
+    with _publishing(request, services) as directory:
+        settled = _planner(request, services).gather(given.plan, request.output)
+        return _finish(request, services, directory, settled, made)
+
+
+@contextlib.contextmanager
+def _ending() -> Iterator[None]:
+    """Leave nothing running behind an error."""
+    try:
+        yield
+    except BaseException:
+        process.terminate_all()
+        raise
+
+
+@contextlib.contextmanager
+def _publishing(request: Request, services: Services) -> Iterator[Path]:
+    """Yield the directory to fill, while the clean rootfs is unpacked."""
+    with bundle.staging(request.output) as directory, ThreadPoolExecutor(1) as ahead, _ending():
+        _prepare_ahead(request, services, ahead)
+        yield directory
+
+
+def _finish(
+    request: Request, services: Services, directory: Path, settled: Settled, made: Made
+) -> RunResult:
+    """Check, prove and publish what was downloaded and what was made."""
+    result = _judge(request, settled, made)
+    if not result.wheels:
+        return replace(result, output=None)
+    bundle.fill(directory, result.wheels, request.target)
+    proof = _prove(request, services, directory, result)
+    result = replace(result, smoke=proof)
+    report = document.report(result, request.wanted, request.target)
+    bundle.publish(directory, request.output, report)
+    return result
 
 
 def fetch(request: Request, services: Services) -> RunResult:

@@ -6,6 +6,10 @@ credentials. All keys are always there:
 
 ``schema``     ``crossbuild-plan/1``
 ``target``     platform, family, arch, floor (null: none), python, interpreter
+``requirements``, ``constraints``  as asked for (PEP 508)
+``policy``     ``wheel-first`` or ``newest``
+``formats``    ``only_binary`` and ``no_binary`` (names), each with an ``…_all`` (true or false);
+               ``hashes`` (pairs of name and SHA-256), ``hashes_required`` (true or false)
 ``packages``   one object per package of the closure, by name; see below
 ``build_requirements``  such objects for what is built only because a build needs it; ``step``
                is ``build`` in all of them
@@ -27,15 +31,18 @@ A package has these keys:
 ``candidates``  every file of the version: ``filename``, ``url``, ``refusal`` and ``reason``.
                ``refusal`` is null for a file that could be used, else one of ``tag``,
                ``python``, ``floor``, ``yanked``, ``policy``, ``unsound``, ``no hash``
-``build``      null unless ``step`` is ``build``; else ``backend``, ``requires`` (as the sdist
-               and its backend say) and ``environment``: the closure of that, objects with
-               ``name``, ``version`` and ``file`` (as above; null: a ``build`` of this plan)
+``build``      null unless ``step`` is ``build``; else ``backend``, ``backend_path`` (PEP 517),
+               ``requires`` (as the sdist and its backend say) and ``environment``: the closure
+               of that, objects with ``name``, ``version`` and ``file`` (as above; null: a
+               ``build`` of this plan)
+
+``crossbuild.planfile`` reads such a document again.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from packaging.utils import NormalizedName
@@ -56,11 +63,22 @@ from crossbuild.model import (
     ReuseStep,
     Step,
     Verdict,
+    Wanted,
 )
+from crossbuild.net.credentials import public
 from crossbuild.resolution.candidates import Judge, Release, best_wheel
 from crossbuild.target import Target
 
-__all__ = ["SCHEMA", "best_wheel", "plan", "to_json"]
+__all__ = [
+    "SCHEMA",
+    "best_wheel",
+    "file_of",
+    "files",
+    "plan",
+    "reusing",
+    "to_json",
+    "with_files",
+]
 
 SCHEMA = "crossbuild-plan/1"
 
@@ -89,11 +107,63 @@ def plan(
     )
 
 
-def to_json(plan: Plan, target: Target) -> dict[str, object]:
+def reusing(plan: Plan, existing: Mapping[str, str]) -> Plan:
+    """The plan with REUSE for what it fetches and ``existing`` has: file names to SHA-256."""
+    return replace(plan, steps=tuple(_reusing(step, existing) for step in plan.steps))
+
+
+def _reusing(step: Step, existing: Mapping[str, str]) -> Step:
+    if not isinstance(step, FetchStep):
+        return step
+    there = existing.get(step.file.filename)
+    if there is None or there != step.file.sha256:
+        return step
+    return ReuseStep(pin=step.pin, file=step.file, verdicts=step.verdicts)
+
+
+def file_of(step: Step) -> File:
+    """What the step takes from an index: the wheel, or the sdist to build."""
+    return step.source if isinstance(step, BuildStep) else step.file
+
+
+def files(plan: Plan) -> Iterator[File]:
+    """Every file that the plan takes: of its steps, and of its build environments."""
+    yield from (file_of(step) for step in (*plan.steps, *plan.build_requirements))
+    installed = (item.file for step in plan.builds for item in step.environment)
+    yield from (file for file in installed if file is not None)
+
+
+def with_files(plan: Plan, change: Callable[[File], File]) -> Plan:
+    """The plan with each file of ``files`` changed."""
+    return replace(
+        plan,
+        steps=tuple(_with_file(step, change) for step in plan.steps),
+        build_requirements=tuple(_rebuilt(step, change) for step in plan.build_requirements),
+    )
+
+
+def _with_file(step: Step, change: Callable[[File], File]) -> Step:
+    if isinstance(step, BuildStep):
+        return _rebuilt(step, change)
+    return replace(step, file=change(step.file))
+
+
+def _rebuilt(step: BuildStep, change: Callable[[File], File]) -> BuildStep:
+    environment = tuple(
+        replace(item, file=item.file and change(item.file)) for item in step.environment
+    )
+    return replace(step, source=change(step.source), environment=environment)
+
+
+def to_json(plan: Plan, target: Target, wanted: Wanted) -> dict[str, object]:
     """Give a plan as the document that this module describes."""
     return {
         "schema": SCHEMA,
         "target": target.to_json(),
+        "requirements": [public(item) for item in wanted.requirements],
+        "constraints": [public(item) for item in wanted.constraints],
+        "policy": wanted.policy.value,
+        "formats": _formats(wanted.formats),
         "packages": [_package(step) for step in plan.steps],
         "build_requirements": [_package(step) for step in plan.build_requirements],
         "totals": _totals(plan),
@@ -115,9 +185,8 @@ class _Planner:
         if pin.built:
             return self._build(pin, release, Purpose.TARGET)
         wheel = _usable(pin, release.wheel)
-        there = self.existing.get(wheel.filename)
-        kind = ReuseStep if there is not None and there == wheel.sha256 else FetchStep
-        return kind(pin=pin, file=wheel, verdicts=release.verdicts)
+        step = FetchStep(pin=pin, file=wheel, verdicts=release.verdicts)
+        return _reusing(step, self.existing)
 
     def build_requirements(self, planned: set[PackageKey]) -> Iterator[BuildStep]:
         """Give the builds that no package of the closure is, each once, by name."""
@@ -171,10 +240,6 @@ def _version_notes(resolution: Resolution) -> Iterator[Note]:
         yield Note(name=name, text=text)
 
 
-def _file(step: Step) -> File:
-    return step.source if isinstance(step, BuildStep) else step.file
-
-
 _WORDS: Mapping[type[Step], str] = {FetchStep: "fetch", BuildStep: "build", ReuseStep: "reuse"}
 
 
@@ -185,7 +250,7 @@ def _package(step: Step) -> dict[str, object]:
         "step": _WORDS[type(step)],
         "requested": step.pin.requested,
         "required_by": list(step.pin.required_by),
-        "file": _described(_file(step)),
+        "file": _described(file_of(step)),
         "candidates": [_candidate(verdict) for verdict in step.verdicts],
         "build": _built(step) if isinstance(step, BuildStep) else None,
     }
@@ -212,6 +277,7 @@ def _candidate(verdict: Verdict) -> dict[str, object]:
 def _built(step: BuildStep) -> dict[str, object]:
     return {
         "backend": step.system.backend,
+        "backend_path": list(step.system.backend_path),
         "requires": list(step.system.requires),
         "environment": [
             {
@@ -221,6 +287,17 @@ def _built(step: BuildStep) -> dict[str, object]:
             }
             for item in step.environment
         ],
+    }
+
+
+def _formats(formats: Formats) -> dict[str, object]:
+    return {
+        "only_binary": sorted(formats.only_binary),
+        "only_binary_all": formats.only_binary_all,
+        "no_binary": sorted(formats.no_binary),
+        "no_binary_all": formats.no_binary_all,
+        "hashes": sorted(map(list, formats.hashes)),
+        "hashes_required": formats.hashes_required,
     }
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crossbuild import bundle, verify, wording
+from crossbuild import plan as planning
 from crossbuild.disk import hash_of
 from crossbuild.errors import VerificationError
 from crossbuild.model import (
@@ -19,7 +20,6 @@ from crossbuild.model import (
     VerifiedWheel,
     Wanted,
 )
-from crossbuild.plan import plan as make_plan
 from crossbuild.report import Level, Message, Stage
 from crossbuild.resolve import resolve
 from crossbuild.target import Target
@@ -58,16 +58,16 @@ class Planner:
             refused=refused,
             reporter=self.services.reporter,
         )
-        return make_plan(resolution, self.target, self.wanted.formats, existing)
+        return planning.plan(resolution, self.target, self.wanted.formats, existing)
 
-    def settle(self, output: Path) -> Settled:
+    def settle(self, output: Path | None) -> Settled:
         """Plan and download until every wheel is sound; each round refuses at least one more.
 
-        ``output`` may hold an earlier wheelhouse. Raises VerificationError instead of planning
-        again where only wheels are wanted.
+        ``output`` may hold an earlier wheelhouse; None: nothing is to be reused. Raises
+        VerificationError instead of planning again where only wheels are wanted.
         """
         refused: dict[str, str] = {}
-        existing = bundle.existing(output)
+        existing = bundle.existing(output) if output else {}
         while True:
             plan = self.plan(refused, existing)
             steps, examined = self._download(plan, output)
@@ -77,8 +77,23 @@ class Planner:
             self._refuse(unsound, self.wanted.formats)
             refused |= unsound
 
+    def gather(self, plan: Plan, output: Path) -> Settled:
+        """Download what a settled plan says and ``output`` has not.
+
+        Raises VerificationError for a wheel that is unsound: no other can be chosen here.
+        """
+        plan = planning.reusing(plan, bundle.existing(output))
+        steps, examined = self._download(plan, output)
+        unsound = self._unsound(plan, examined)
+        if unsound:
+            raise VerificationError(
+                "; ".join(f"{filename}: {why}" for filename, why in unsound.items()),
+                remedy="Make the plan file again: the wheel is refused there.",
+            )
+        return _settled(plan, steps, examined)
+
     def _download(
-        self, plan: Plan, output: Path
+        self, plan: Plan, output: Path | None
     ) -> tuple[list[FetchStep | ReuseStep], list[Examined]]:
         """Fetch what the plan fetches, and examine it with what the old wheelhouse has."""
         fetches = [step for step in plan.steps if isinstance(step, FetchStep)]
@@ -86,7 +101,7 @@ class Planner:
         detail = wording.count(len(fetches), "wheel")
         self.services.reporter.emit(Stage(name="fetch", detail=detail, steps=len(fetches)))
         paths = self.bench.download([step.file for step in fetches])
-        paths += [output / step.file.filename for step in reuses]
+        paths += [output / step.file.filename for step in reuses if output]
         return [*fetches, *reuses], [verify.examine(path, self.target) for path in paths]
 
     def _unsound(self, plan: Plan, examined: Sequence[Examined]) -> dict[str, str]:
@@ -114,6 +129,19 @@ class Planner:
         for filename, why in unsound.items():
             text = f"{filename} is refused, planning again without it: {why}"
             self.services.reporter.emit(Message(text=text, level=Level.WARNING))
+
+
+def pinned(plan: Plan, bench: Workbench) -> Plan:
+    """The plan with a SHA-256 for every file: of one that has none it is its own.
+
+    Downloads the files that have none. Raises what a download raises.
+    """
+    unknown = {file.url: file for file in planning.files(plan) if file.sha256 is None}
+    paths = bench.download(tuple(unknown.values()))
+    hashes = {url: hash_of(path) for url, path in zip(unknown, paths, strict=True)}
+    return planning.with_files(
+        plan, lambda file: replace(file, sha256=file.sha256 or hashes[file.url])
+    )
 
 
 def _settled(

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from packaging.requirements import Requirement
 from packaging.version import Version
 
 from crossbuild.errors import ResolutionError
@@ -26,6 +27,7 @@ from crossbuild.model import (
     Refusal,
     Resolution,
     ReuseStep,
+    Wanted,
 )
 from crossbuild.plan import best_wheel, plan, to_json
 from crossbuild.target import Target
@@ -82,6 +84,11 @@ FOUND = Resolution(
     notes=(Note(name=name("source"), text="something"),),
 )
 FORMATS = Formats(no_binary=frozenset({name("numpy")}))
+WANTED = Wanted(
+    requirements=(Requirement("numpy"), Requirement("plain @ https://me:pw@a.example/p-1.zip")),
+    constraints=(Requirement("source<2"),),
+    formats=FORMATS,
+)
 
 
 def planned(found: Resolution = FOUND, existing: dict[str, str] | None = None) -> Plan:
@@ -167,9 +174,14 @@ def test_the_best_wheel_is_the_one_whose_tag_comes_first() -> None:
 
 
 def test_the_document_holds_what_the_plan_says() -> None:
-    document = json.loads(json.dumps(to_json(planned(), TARGET)))
+    document = json.loads(json.dumps(to_json(planned(), TARGET, WANTED)))
     assert document["schema"] == "crossbuild-plan/1"
     assert document["target"]["platform"] == "manylinux2014_aarch64"
+    assert document["requirements"] == ["numpy", "plain @ https://a.example/p-1.zip"]
+    assert document["constraints"] == ["source<2"]
+    assert document["policy"] == "wheel-first"
+    assert document["formats"]["no_binary"] == ["numpy"]
+    assert document["formats"]["hashes"] == []
     assert document["totals"] == {
         "fetch": 1,
         "build": 2,
@@ -185,6 +197,7 @@ def test_the_document_holds_what_the_plan_says() -> None:
     assert source["candidates"][0]["reason"] == "built for x86_64"
     assert source["build"] == {
         "backend": "backend",
+        "backend_path": [],
         "requires": ["tool", "numpy"],
         "environment": [
             {"name": "numpy", "version": "1", "file": None},
@@ -198,6 +211,6 @@ def test_the_document_holds_what_the_plan_says() -> None:
 def test_an_unknown_size_leaves_the_total_unknown() -> None:
     nameless = pin("plain", "1", wheel("plain", "1", size=None))
     found = plan(replace(FOUND, pins=(nameless,), environments={}), TARGET, FORMATS, {})
-    totals = to_json(found, TARGET)["totals"]
+    totals = to_json(found, TARGET, WANTED)["totals"]
     assert isinstance(totals, dict)
     assert totals["fetch_bytes"] is None

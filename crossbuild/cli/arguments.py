@@ -43,6 +43,10 @@ class Options:
     target: str | None = None
     python: str | None = None
     output: Path = Path("wheelhouse")
+    part: Path = Path("part")
+    plan_file: Path | None = None
+    matrix: bool = False
+    step: str | None = None
     policy: Policy = Policy.WHEEL_FIRST
     formats: tuple[tuple[str, str], ...] = ()
     index_url: str | None = None

@@ -12,9 +12,8 @@ from pathlib import Path
 from rich.text import Text
 
 from crossbuild import checkup, document, pipeline, process
-from crossbuild import plan as planning
 from crossbuild.checkup import Order, check_up
-from crossbuild.cli import doctor, hostviews, provision, request, tables
+from crossbuild.cli import doctor, hostviews, pieces, provision, request, tables
 from crossbuild.cli.arguments import Options
 from crossbuild.cli.doctor import Check, Question
 from crossbuild.cli.page import Page
@@ -89,25 +88,8 @@ class Call:
         )
 
 
-def _requested(call: Call) -> tuple[Request, Indexes]:
-    """Everything that can be said wrongly, read before anything is opened."""
-    options, around = call.options, call.around
-    target = request.target(options)
-    found = request.asked(options, around)
-    asked = Request(
-        wanted=request.wanted(options, found),
-        target=target,
-        output=options.output,
-        limits=request.limits(options),
-        smoke=options.smoke,
-        imports=options.imports,
-        keep=options.keep,
-    )
-    return asked, request.indexes(options, around, found)
-
-
 def _published(work: Callable[[Request, Services], RunResult], call: Call) -> Answer:
-    asked, indexes = _requested(call)
+    asked, indexes = request.requested(call.options, call.around)
     with call.services(indexes) as services:
         result = work(asked, services)
     return Answer(
@@ -123,17 +105,6 @@ def _run(call: Call) -> Answer:
 
 def _fetch(call: Call) -> Answer:
     return _published(pipeline.fetch, call)
-
-
-def _plan(call: Call) -> Answer:
-    asked, indexes = _requested(call)
-    with call.services(indexes) as services:
-        plan = pipeline.plan(asked, services)
-    return Answer(
-        code=EXIT_OK,
-        document=planning.to_json(plan, asked.target),
-        show=lambda page: tables.plan(page, plan, asked.target),
-    )
 
 
 def _verify(call: Call) -> Answer:
@@ -289,8 +260,10 @@ def _cache(call: Call) -> Answer:
 
 COMMANDS: Mapping[str, Callable[[Call], Answer]] = {
     "run": _run,
-    "plan": _plan,
+    "plan": pieces.plan,
     "fetch": _fetch,
+    "build": pieces.build,
+    "merge": pieces.merge,
     "verify": _verify,
     "doctor": _doctor,
     "setup": _setup,

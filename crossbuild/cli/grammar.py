@@ -251,6 +251,42 @@ _RUN = (
     _GENERAL,
 )
 
+_PLANNING = Group(
+    title="For other machines",
+    options=(
+        Option(
+            names=("-o", "--output-plan"),
+            dest="plan_file",
+            metavar="FILE",
+            read=_path,
+            help="write a plan file, for build and merge; every wheel in it was checked",
+        ),
+        Option(
+            names=("--matrix",),
+            dest="matrix",
+            help="print the matrix of a GitHub Actions job, an entry per build, and nothing else",
+        ),
+    ),
+)
+_PART = Group(
+    title="Part",
+    options=(
+        Option(
+            names=("--step",),
+            dest="step",
+            metavar="ID",
+            help="what to build: the id of a matrix entry (default: every build of the plan)",
+        ),
+        Option(
+            names=("-o", "--output"),
+            dest="part",
+            metavar="DIR",
+            read=_path,
+            help="the wheels and their record, for merge (default: ./part)",
+        ),
+    ),
+)
+
 OVERVIEW = (
     "Offline Python wheelhouses for another processor: resolved for the target, downloaded "
     "where wheels exist, built where none does, proven under emulation."
@@ -274,7 +310,29 @@ COMMANDS: Mapping[str, Command] = {
     "plan": Command(
         words="REQUIREMENT… --target PLATFORM",
         summary="show what a run would do; download no wheel",
-        groups=tuple(group for group in _RUN if group is not _PROOF),
+        groups=(_REQUIREMENTS, _TARGET, _CHOICE, _INDEX, _PLANNING, _BUILDING, _GENERAL),
+        examples=(
+            "crossbuild plan matplotlib --target manylinux2014_aarch64",
+            "crossbuild plan -r requirements.txt --target manylinux2014_aarch64 -o plan.json",
+        ),
+    ),
+    "build": Command(
+        words="PLAN.json",
+        summary="do the builds of a plan file, or one of them, on any machine",
+        groups=(_PART, _INDEX, _BUILDING, _GENERAL),
+        examples=("crossbuild build plan.json --step hnswlib-0.8.0 -o part",),
+    ),
+    "merge": Command(
+        words="PLAN.json [PART…]",
+        summary="join what was built of a plan file; download, prove and publish",
+        groups=(
+            Group(title="Output", options=(_OUTPUT, _JOBS)),
+            _INDEX,
+            _PROOF,
+            Group(title="Emulation", options=(_ENGINE, _MIRROR)),
+            _GENERAL,
+        ),
+        examples=("crossbuild merge plan.json parts -o wheelhouse",),
     ),
     "fetch": Command(
         words="REQUIREMENT… --target PLATFORM",

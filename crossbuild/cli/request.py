@@ -15,6 +15,8 @@ from crossbuild.engine.base import Limits
 from crossbuild.errors import UsageError
 from crossbuild.model import Formats, Wanted
 from crossbuild.net.configuration import Indexes, load
+from crossbuild.pipeline import Request
+from crossbuild.planfile import Planned
 from crossbuild.target import Target
 
 
@@ -25,6 +27,34 @@ class Surroundings:
     environment: dict[str, str]
     home: Path
     directory: Path
+
+
+def requested(options: Options, around: Surroundings) -> tuple[Request, Indexes]:
+    """Everything that can be said wrongly about a run, read before anything is opened."""
+    found = asked(options, around)
+    whole = Request(
+        wanted=wanted(options, found),
+        target=target(options),
+        output=options.output,
+        limits=limits(options),
+        smoke=options.smoke,
+        imports=options.imports,
+        keep=options.keep,
+    )
+    return whole, indexes(options, around, found)
+
+
+def carried_out(options: Options, given: Planned, output: Path) -> Request:
+    """What to do of a plan file: what to make is said there, how on the command line."""
+    return Request(
+        wanted=given.wanted,
+        target=given.target,
+        output=output,
+        limits=limits(options),
+        smoke=options.smoke,
+        imports=options.imports,
+        keep=options.keep,
+    )
 
 
 def asked(options: Options, around: Surroundings) -> Requested:

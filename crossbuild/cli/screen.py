@@ -38,11 +38,15 @@ codecs.register_error("crossbuild", _plainer)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What a command has to say: its exit code, a JSON document, and the same for people."""
+    """What a command has to say: its exit code, a JSON document, and the same for people.
+
+    ``line`` is said instead of all that, where a program asked for one line.
+    """
 
     code: int
     document: Mapping[str, object]
     show: Callable[[Page], None]
+    line: str | None = None
 
 
 class Screen:
@@ -101,7 +105,9 @@ class Screen:
     def answer(self, answer: Answer, *, verbosity: int) -> None:
         """Say the answer, once."""
         self._answered = True
-        if self.json:
+        if answer.line is not None:
+            self._out.write(f"{self.redact(answer.line)}\n")
+        elif self.json:
             self._write(answer.document)
         elif verbosity > -2:
             answer.show(self.page(verbose=verbosity > 0))

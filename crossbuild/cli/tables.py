@@ -31,14 +31,18 @@ from crossbuild.model import (
     Verdict,
     VerifiedWheel,
 )
+from crossbuild.parts import Part
 from crossbuild.target import Target
 
 _REASONS = 3
 """How many different reasons a refused package shows before the rest is counted."""
 
 
-def plan(page: Page, plan: Plan, target: Target) -> None:
-    """Show every step with version, file and size, and why what is built is not fetched."""
+def plan(page: Page, plan: Plan, target: Target, file: Path | None = None) -> None:
+    """Show every step with version, file and size, and why what is built is not fetched.
+
+    ``file`` is where the plan was written to.
+    """
     page.write(Text.assemble(("Plan for ", "bold"), (str(target), "bold")), Text())
     page.write(*_steps(page, plan.steps))
     if plan.build_requirements:
@@ -50,6 +54,8 @@ def plan(page: Page, plan: Plan, target: Target) -> None:
             notes.add_row(Text(f"  {note.name}"), Text(note.text, "dim"))
         page.write(Text(), notes)
     page.write(Text(), _totals(plan))
+    if file is not None:
+        page.write(Text(), said(page, "done", f"Written to {_shown(file)}"))
 
 
 def _totals(plan: Plan) -> Text:
@@ -150,6 +156,16 @@ def result(page: Page, result: RunResult, target: Target) -> None:
     page.write(Text(), _published(result, result.output, target))
     if result.exit_code in {EXIT_OK, EXIT_UNPROVEN}:
         page.console.print(_next(result.output), soft_wrap=True)
+
+
+def part(page: Page, part: Part, output: Path, target: Target) -> None:
+    """Show what was built, what failed, and where both are."""
+    if part.wheels:
+        page.write(_wheels(part.wheels), Text())
+    for failure in part.failures:
+        page.write(_failure(failure, page))
+    text = f"  {wording.count(len(part.wheels), 'wheel')} to merge, for {target}"
+    page.write(Text.assemble((_shown(output), "bold cyan"), text))
 
 
 def _published(result: RunResult, output: Path, target: Target) -> Text:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
+from packaging.requirements import Requirement
+
 HIDDEN = "****"
 _USERINFO = re.compile(r"(?<=://)[^/?#@\s]+@")
 _SHORTEST_SECRET = 4
@@ -38,6 +40,13 @@ def split(url: str) -> tuple[str, Login | None]:
         return url, None
     username, _, password = userinfo.partition(":")
     return urlunsplit(parts._replace(netloc=host)), Login(unquote(username), unquote(password))
+
+
+def public(requirement: Requirement) -> str:
+    """The requirement as text for a file that others read: its address without a password."""
+    shown = Requirement(str(requirement))
+    shown.url = shown.url and split(shown.url)[0]
+    return str(shown)
 
 
 class Logins:

@@ -27,13 +27,18 @@ def obtain(file: File, *, store: Store, http: Http, reporter: Reporter) -> tuple
     """
     if file.sha256 is not None and (found := store.file(file.sha256, file.filename)):
         return found, file.sha256
-    if urlsplit(file.url).scheme == "file":
+    if is_local(file.url):
         return _copied(file, store)
     key = file.sha256 or file.url
     with store.partial(key, what=file.filename, on_wait=process.check_cancelled) as partial:
         if file.sha256 is not None and (found := store.file(file.sha256, file.filename)):
             return found, file.sha256
         return _downloaded(file, partial, store, http, reporter)
+
+
+def is_local(url: str) -> bool:
+    """Whether the address is a ``file:`` URL: a file of this machine."""
+    return urlsplit(url).scheme == "file"
 
 
 def local_path(url: str) -> Path:
