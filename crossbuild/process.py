@@ -25,6 +25,8 @@ from crossbuild.errors import EXIT_INTERRUPTED, CrossbuildError, HostError
 
 Child = subprocess.Popen[bytes]
 """A started program, as ``started`` yields it."""
+PIPE = subprocess.PIPE
+"""A stream of ``started`` that the caller reads or writes."""
 
 _running: set[Child] = set()
 _guard = threading.Lock()

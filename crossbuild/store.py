@@ -26,7 +26,7 @@ import shutil
 import stat
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -250,6 +250,19 @@ class Store:
                     if limit is None or path.lstat().st_mtime < limit:
                         self._discard(path)
         return before - sum(part.bytes for part in self.usage())
+
+    def drop_trees(self, keys: Collection[str]) -> int:
+        """Remove the trees with these keys, where they are; return bytes freed.
+
+        Raises StorageError, with nothing removed, while another process uses the store.
+        """
+        with self._alone():
+            paths = [self._root / "trees" / _slug(key) for key in keys]
+            there = [path for path in paths if path.is_dir()]
+            freed = sum(map(bytes_below, there))
+            for path in there:
+                self._discard(path)
+        return freed
 
     def _file_path(self, sha256: str, filename: str) -> Path:
         if "/" in filename or filename in {"", ".", ".."}:

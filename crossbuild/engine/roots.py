@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from crossbuild import process
-from crossbuild.catalog import Debian, Image, Role
-from crossbuild.engine import debian
+from crossbuild.catalog import Archive, Debian, Image, Oci, Role
+from crossbuild.engine import debian, foreign
 from crossbuild.engine.apt import host_archive
 from crossbuild.engine.base import ExecResult, Limits, Root
 from crossbuild.engine.host import Host
-from crossbuild.errors import HostError
+from crossbuild.engine.registry import Registry
 from crossbuild.report import Reporter, waiting
 from crossbuild.store import Store
 
@@ -30,8 +30,9 @@ _PREPARING = Limits(wall=900.0)
 class Roots:
     """Makes the root of an image once and finds it again in the store.
 
-    ``environment`` is the user's: its PATH and proxies are for unpacking only. ``mirror``
-    overrides the Debian mirror of the host's apt.
+    ``environment`` is the user's: its PATH, proxies and logins are for getting and unpacking
+    only. ``mirror`` overrides the Debian mirror of the host's apt; ``registry`` is where
+    images that are not made from packages come from.
     """
 
     def __init__(
@@ -41,12 +42,14 @@ class Roots:
         *,
         reporter: Reporter,
         mirror: str | None = None,
+        registry: Registry | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self._store = store
         self._host = host
         self._reporter = reporter
         self._mirror = mirror
+        self._registry = registry
         self._environment = environment or {}
         self._making: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
@@ -54,24 +57,38 @@ class Roots:
         """The image, from the store or unpacked now (about 20 s and 400 MB).
 
         Raises HostError when its programs cannot be run here, NetworkError, IntegrityError,
-        StorageError.
+        StorageError, UsageError (a user's archive that is no image).
         """
         self._host.emulation(image.arch)
-        key = _key(image, role)
+        key = tree_key(image, role)
         with self._making[key]:  # threads of this run wait here: the first one says for what
-            path = self._store.make_tree(
-                key, lambda root: self._make(image, role, root), what=_what(image, role)
-            )
-        key = f"{image.name}-{role.value}-{_SCHEMA}-{debian.content_key(path)}"
+            path = self._path(image, role, key)
+        if isinstance(image.source, Debian):
+            key = f"{image.name}-{role.value}-{_SCHEMA}-{debian.content_key(path)}"
         return Root(image=image, role=role, key=key, path=path)
 
-    def _make(self, image: Image, role: Role, root: Path) -> None:
-        if not isinstance(image.source, Debian):
-            raise HostError(f"{image.name} cannot be made ready: only images of packages can be")
+    def _path(self, image: Image, role: Role, key: str) -> Path:
+        source = image.source
+        if isinstance(source, Archive):
+            return foreign.unpacked(source, self._store, self._reporter)
+        if isinstance(source, Oci):
+            return foreign.pulled(
+                image,
+                source,
+                self._store,
+                place=self._registry,
+                reporter=self._reporter,
+                environment=self._environment,
+            )
+        return self._store.make_tree(
+            key, lambda root: self._make(image, source, role, root), what=_what(image, role)
+        )
+
+    def _make(self, image: Image, source: Debian, role: Role, root: Path) -> None:
         with waiting(self._reporter, _what(image, role)):
             archive = host_archive(self._mirror)
             debian.unpack(
-                image.source, image.arch, role, root,
+                source, image.arch, role, root,
                 archive=archive, environment=self._environment,
             )  # fmt: skip
             debian.finish(image, root)
@@ -99,8 +116,13 @@ class Roots:
             return session.run(command)
 
 
-def _key(image: Image, role: Role) -> str:
-    """What the tree of an image is made from: not its content, which the mirror decides."""
+def tree_key(image: Image, role: Role) -> str:
+    """The name of an image's tree in the store: what it is made from.
+
+    That is not the content of an image of packages, which the mirror decides.
+    """
+    if not isinstance(image.source, Debian):
+        return foreign.key(image.source)
     made_from = dataclasses.asdict(image)
     del made_from["roles"]
     value = json.dumps([made_from, role.value, _SCHEMA], sort_keys=True)
