@@ -1,4 +1,4 @@
-"""Strict reading of the TOML files that ship with crossbuild, and of the user's like them.
+"""Strict reading of the data files that ship with crossbuild, and of the user's.
 
 What is not understood is an error that names the file and the key.
 """
@@ -24,14 +24,18 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9+._-]+")
 
 
 class Table:
-    """A TOML table that knows where it stands, for errors that say so.
+    """A table of TOML or JSON that knows where it stands, for errors that say so.
 
-    Every reader raises UsageError for a key that is missing or has another kind of value.
+    Every reader raises UsageError for a key that is missing or has another kind of value;
+    ``remedy`` is what to do about a wrong file.
     """
 
-    def __init__(self, path: Path, name: str, values: Mapping[str, Any]) -> None:
+    def __init__(
+        self, path: Path, name: str, values: Mapping[str, Any], remedy: str = _REMEDY
+    ) -> None:
         self._path = path
         self._name = name
+        self._remedy = remedy
         self._values = MappingProxyType(dict(values))
 
     @property
@@ -42,13 +46,30 @@ class Table:
     def wrong(self, key: str, reason: str) -> UsageError:
         """The error that says what is wrong with a key."""
         where = f"{self._name}.{key}" if self._name else key
-        return UsageError(f"{self._path}: {where}: {reason}", remedy=_REMEDY)
+        return UsageError(f"{self._path}: {where}: {reason}", remedy=self._remedy)
 
     def text(self, key: str) -> str:
         """A text that is not empty."""
         value = self._value(key)
         if not isinstance(value, str) or not value:
             raise self.wrong(key, "a text is expected")
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of one text or more."""
+        value = self._value(key)
+        if not isinstance(value, list) or not value:
+            raise self.wrong(key, "a list of texts is expected")
+        for item in value:
+            if not isinstance(item, str) or not item:
+                raise self.wrong(key, f"{item!r} is not a text")
+        return tuple(value)
+
+    def flag(self, key: str) -> bool:
+        """True or false."""
+        value = self._value(key)
+        if not isinstance(value, bool):
+            raise self.wrong(key, "true or false is expected")
         return value
 
     def names(self, key: str) -> tuple[str, ...]:
@@ -66,7 +87,8 @@ class Table:
         value = self._value(key)
         if not isinstance(value, dict) or not value:
             raise self.wrong(key, "a table is expected")
-        return Table(self._path, f"{self._name}.{key}" if self._name else key, value)
+        name = f"{self._name}.{key}" if self._name else key
+        return Table(self._path, name, value, self._remedy)
 
     def check_keys(self, *known: str) -> None:
         """Refuse every key that is not ``known``."""
