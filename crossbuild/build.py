@@ -27,6 +27,18 @@ from crossbuild.report import Building, Level, Message
 from crossbuild.wheels import canonical, wheel
 from crossbuild.wheels.wheel import WheelContents
 
+_WITH = {
+    Rung.NATIVE: "the native compilers",
+    Rung.EMULATED: "the image's own compilers",
+    Rung.CIBUILDWHEEL: "cibuildwheel",
+    Rung.CIBUILDWHEEL_NATIVE: "cibuildwheel",
+}
+_NEXT = {
+    Rung.NATIVE: "trying the image's own compilers, under emulation, for the native ones failed",
+    Rung.CIBUILDWHEEL: "building without cibuildwheel",
+    Rung.CIBUILDWHEEL_NATIVE: "building without cibuildwheel",
+}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Clock:
@@ -90,6 +102,7 @@ def build(
             source=top,
             system=step.system,
             environment=tree,
+            wheels=tuple(environment),
             epoch=sources.epoch(top),
             log=log,
             keep=keep and keep / _directory(step, workshop),
@@ -119,25 +132,24 @@ class _Made:
 
 def _climb(job: Job, workshop: Workshop, output: Path, clock: _Clock) -> _Made:
     """Try rung after rung; the wheel of the first that makes a whole one."""
-    failures: list[HookError] = []
+    failures: list[tuple[Rung, HookError]] = []
     spare: _Made | None = None
     for rung in workshop.rungs:
         try:
             with clock.measured(rung.value):
                 made = _attempt(job, rung, workshop, output)
         except HookError as error:
-            failures.append(error)
+            failures.append((rung, error))
             if error.final:
                 break
             why = error.why
         else:
             spare = made
             why = "they made a wheel for one platform that holds no code"
-            if not made.lost_code:
+            if rung is not Rung.NATIVE or not made.lost_code:
                 return _kept_nothing(job, made)
         if rung is not workshop.rungs[-1]:
-            _tell(workshop, f"{job.label}: trying the image's own compilers, under emulation, "
-                  f"for the native ones failed: {why}")  # fmt: skip
+            _tell(workshop, f"{job.label}: {_NEXT[rung]}: {why}")
     if spare:
         return _kept_nothing(job, spare)
     raise _combined(failures)
@@ -161,12 +173,12 @@ def _attempt(job: Job, rung: Rung, workshop: Workshop, output: Path) -> _Made:
     return _Made(contents=wheel.read(whole), rung=rung)
 
 
-def _combined(failures: list[HookError]) -> BuildError:
+def _combined(failures: Sequence[tuple[Rung, HookError]]) -> BuildError:
     """The last failure, and what the first one was about where that is something else."""
-    last = failures[-1]
-    if len(failures) == 1 or _place(failures[0]) == _place(last):
+    (rung, first), (_, last) = failures[0], failures[-1]
+    if first is last or _place(first) == _place(last):
         return last
-    message = f"{last} (with the native compilers: {failures[0].why})"
+    message = f"{last} (with {_WITH[rung]}: {first.why})"
     both = BuildError(message, remedy=last.remedy, tail=last.tail)
     both.log = last.log
     return both

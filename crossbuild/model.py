@@ -254,11 +254,26 @@ class Plan:
         return own + self.build_requirements
 
 
+class Builder(enum.Enum):
+    """Who builds: crossbuild by its ladder, or cibuildwheel, without or with our compilers."""
+
+    LADDER = "crossbuild"
+    CIBUILDWHEEL = "cibuildwheel"
+    CIBUILDWHEEL_NATIVE = "cibuildwheel+native"
+
+
 class Rung(enum.Enum):
-    """Which compilers made a wheel (DESIGN section 4, the ladder)."""
+    """Which compilers made a wheel (DESIGN section 4, the ladder), and who called them."""
 
     NATIVE = "native compiler"
     EMULATED = "emulated compiler"
+    CIBUILDWHEEL = "cibuildwheel"
+    CIBUILDWHEEL_NATIVE = "cibuildwheel with the native compiler"
+
+    @property
+    def by_cibuildwheel(self) -> bool:
+        """Whether cibuildwheel built and repaired it, as the package's authors say."""
+        return self in {Rung.CIBUILDWHEEL, Rung.CIBUILDWHEEL_NATIVE}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -37,15 +37,16 @@ _SHOWN = 3
 def repair(raw: RawWheel, target: Target, root: Root, output: Path) -> RepairedWheel:
     """Make a wheel that fits the target out of a built one, in the directory ``output``.
 
-    A wheel without code of the target's processor is taken as it is. The same wheel and image
-    give the same bytes. Raises RepairError that names the library, the symbol version and the
+    A wheel without code of the target's processor is taken as it is; so is one that
+    cibuildwheel repaired, where the target takes its tag. The same wheel and image give the
+    same bytes. Raises RepairError that names the library, the symbol version and the
     lowest target that would do; IntegrityError when the wheel is damaged; HostError without
     patchelf.
     """
     with guarded(output):
         output.mkdir(parents=True, exist_ok=True)
     contents = wheel.read(raw.path)
-    if not _has_code(contents, target):
+    if not _has_code(contents, target) or _is_repaired(raw, contents, target):
         made = output / raw.path.name
         with guarded(output):
             shutil.copyfile(raw.path, made)
@@ -58,6 +59,15 @@ def repair(raw: RawWheel, target: Target, root: Root, output: Path) -> RepairedW
         _judge(repaired, target)
         made = made.replace(output / made.name)
     return RepairedWheel(path=made, sha256=hash_of(made), grafted=_grafted(contents, repaired))
+
+
+def _is_repaired(raw: RawWheel, contents: WheelContents, target: Target) -> bool:
+    """Whether the package's own repair made it fit: what it did besides is to be kept."""
+    return raw.rung.by_cibuildwheel and target.accepts(contents.tags) and not _is_local(contents)
+
+
+def _is_local(contents: WheelContents) -> bool:
+    return any(tag.platform.startswith("linux_") for tag in contents.tags)
 
 
 def _has_code(contents: WheelContents, target: Target) -> bool:

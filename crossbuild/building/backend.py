@@ -20,6 +20,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from crossbuild import catalog
 from crossbuild.building import environment, sources
 from crossbuild.building.calling import OUTPUT, HookError, Job, call, lay_out
+from crossbuild.building.cibuildwheel import Cibuildwheel
 from crossbuild.building.environment import PREFIX
 from crossbuild.disk import guarded, hash_of, remove_tree
 from crossbuild.engine.base import Engine, Limits, Root, Session, Tree
@@ -37,6 +38,9 @@ _SCHEMA = 1
 _NO_DEBUG = {"CFLAGS": "-g0", "CXXFLAGS": "-g0"}
 """Debian's Python compiles extensions with -g, which no published wheel has."""
 
+_PROGRAMS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+"""Docker's default PATH."""
+
 _DEFAULT = Limits()
 
 
@@ -44,7 +48,7 @@ class Workshop:
     """Where the sdists of one target are built. Safe to use from several threads.
 
     ``jobs`` is how many processes one build may run at once (default: the host's processors).
-    ``limits`` hold for each hook call.
+    ``limits`` hold for each hook call. ``cibuildwheel`` builds in our place where it is given.
     """
 
     def __init__(
@@ -59,9 +63,11 @@ class Workshop:
         limits: Limits = _DEFAULT,
         reporter: Reporter | None = None,
         jobs: int | None = None,
+        cibuildwheel: Cibuildwheel | None = None,
     ) -> None:
         self._engine = engine
         self._toolchain = toolchain
+        self._cibuildwheel = cibuildwheel
         self._uv = uv
         self._limits = limits
         self._jobs = jobs or len(os.sched_getaffinity(0))
@@ -73,7 +79,13 @@ class Workshop:
 
     @property
     def rungs(self) -> tuple[Rung, ...]:
-        """The ladder: native compilers where there are some, then the image's own."""
+        """The ladder: native compilers where there are some, then the image's own.
+
+        cibuildwheel leaves to us what it does not build: packages without code.
+        """
+        if self._cibuildwheel:
+            first = Rung.CIBUILDWHEEL_NATIVE if self._toolchain else Rung.CIBUILDWHEEL
+            return (first, Rung.EMULATED)
         return (Rung.NATIVE, Rung.EMULATED) if self._toolchain else (Rung.EMULATED,)
 
     @property
@@ -82,7 +94,8 @@ class Workshop:
         floor, patch = self.target.floor, self.target.patch
         tools = self._toolchain.key if self._toolchain else "no toolchain"
         target = f"{self.target.family.value} {self.target.arch} {floor} {patch}"
-        return (str(_SCHEMA), self.root.key, tools, target, self._interpreter.tag)
+        own = (str(_SCHEMA), self.root.key, tools, target, self._interpreter.tag)
+        return (*own, *(self._cibuildwheel.inputs if self._cibuildwheel else ()))
 
     def environment(self, wheels: Sequence[Path]) -> Tree:
         """The build environment with these wheels. Raises IntegrityError for a bad one."""
@@ -116,6 +129,8 @@ class Workshop:
         Raises LimitError, CrashError, or HookError with the first line that tells why.
         """
         self.reporter.emit(Building(package=job.label, phase=rung.value))
+        if self._cibuildwheel and rung.by_cibuildwheel:
+            return self._cibuildwheel.build(job, self._around(rung), self._tools(rung), output)
         with self._session(job, rung) as session:
             answer = call(session, job, ("wheel",), self._variables(job, rung), self.store)
             name = str(answer.get("wheel"))
@@ -157,8 +172,7 @@ class Workshop:
     @contextlib.contextmanager
     def _session(self, job: Job, rung: Rung) -> Iterator[Session]:
         """A sandbox with the sdist, the hook runner, the environment and the compilers."""
-        tools = self._toolchain if rung is Rung.NATIVE else None
-        trees = {PREFIX: job.environment, **(tools.trees if tools else {})}
+        trees = {PREFIX: job.environment, **self._tools(rung)}
         keep = job.keep and job.keep / rung.name.lower()
         if keep:
             with guarded(keep):
@@ -168,21 +182,41 @@ class Workshop:
             lay_out(session, job)
             yield session
 
+    def _tools(self, rung: Rung) -> Mapping[str, Tree]:
+        """The compilers of a rung, by the paths they are mounted at."""
+        native = rung in {Rung.NATIVE, Rung.CIBUILDWHEEL_NATIVE}
+        return self._toolchain.trees if self._toolchain and native else {}
+
+    def _around(self, rung: Rung) -> dict[str, str]:
+        """What a build by cibuildwheel sees: it adds its own, and then what the package says."""
+        tools = self._toolchain if rung is Rung.CIBUILDWHEEL_NATIVE else None
+        if tools is None:
+            return self._constant
+        path = ":".join([tools.path_prefix, *_PROGRAMS])
+        return {**self._constant, **tools.environment, "PATH": path}
+
+    @property
+    def _constant(self) -> dict[str, str]:
+        """What every build sees, whoever calls its backend."""
+        return {
+            "LC_ALL": "C.UTF-8",
+            "TZ": "UTC",
+            "PYTHONHASHSEED": "0",
+            "MAKEFLAGS": f"-j{self._jobs}",
+            "CMAKE_BUILD_PARALLEL_LEVEL": str(self._jobs),
+            "NPY_NUM_BUILD_JOBS": str(self._jobs),
+        }
+
     def _variables(self, job: Job, rung: Rung) -> dict[str, str]:
         """What a build sees, besides the engine's own few: nothing here differs between runs."""
         tools = self._toolchain if rung is Rung.NATIVE else None
         own = [f"{PREFIX}/bin", self._interpreter.directory, "/usr/local/bin", "/usr/bin", "/bin"]
         return {
-            "LC_ALL": "C.UTF-8",
-            "TZ": "UTC",
+            **self._constant,
             "SOURCE_DATE_EPOCH": str(job.epoch),
-            "PYTHONHASHSEED": "0",
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONNOUSERSITE": "1",
             "PYTHONUNBUFFERED": "1",
-            "MAKEFLAGS": f"-j{self._jobs}",
-            "CMAKE_BUILD_PARALLEL_LEVEL": str(self._jobs),
-            "NPY_NUM_BUILD_JOBS": str(self._jobs),
             **(tools.environment if tools else _NO_DEBUG),
             "PATH": ":".join([tools.path_prefix, *own] if tools else own),
         }

@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 from crossbuild.building import diagnosis, environment
 from crossbuild.building.diagnosis import Witness
 from crossbuild.building.environment import PREFIX
-from crossbuild.engine.base import WORK, ExecResult, Session, Tree
+from crossbuild.engine.base import WORK, ExecResult, Session, Stop, Tree
 from crossbuild.errors import BuildError, IntegrityError, LimitError
 from crossbuild.model import BuildSystem
 from crossbuild.store import Store
@@ -65,8 +65,9 @@ class CrashError(HookError):
 class Job:
     """One sdist to be asked or built: ``source`` is its unpacked top directory.
 
-    ``epoch`` is SOURCE_DATE_EPOCH, in seconds; ``log`` is appended to; ``keep`` is where the
-    session's files are moved when the build fails.
+    ``wheels`` are what its ``environment`` was made of. ``epoch`` is SOURCE_DATE_EPOCH, in
+    seconds; ``log`` is appended to; ``keep`` is where the session's files are moved when the
+    build fails.
     """
 
     label: str
@@ -75,6 +76,7 @@ class Job:
     environment: Tree
     epoch: int
     log: Path
+    wheels: tuple[Path, ...] = ()
     keep: Path | None = None
 
 
@@ -119,7 +121,7 @@ def call(
             on_line=witness.hear,
         )
         if result.stopped is not None:
-            raise _limit(result, job)
+            raise passed_limit(job, result.stopped, result.seconds, result.output)
         answer = _read(session, scratch / "answer.json")
     if answer is None or "error" in answer:
         raise _failure(answer, result, job, witness)
@@ -147,12 +149,12 @@ def _read(session: Session, copy: Path) -> dict[str, Any] | None:
     return answer if isinstance(answer, dict) else None
 
 
-def _limit(result: ExecResult, job: Job) -> LimitError:
-    passed = result.stopped.value if result.stopped else ""
+def passed_limit(job: Job, stop: Stop, seconds: float, output: str) -> LimitError:
+    """The error for a build that was ended; ``output`` is the end of what it printed."""
     return LimitError(
-        f"{job.label} was ended after {result.seconds:.0f} s for passing the limit of {passed}",
+        f"{job.label} was ended after {seconds:.0f} s for passing the limit of {stop.value}",
         log=job.log,
-        tail=diagnosis.tail(result.output),
+        tail=diagnosis.tail(output),
     )
 
 

@@ -33,10 +33,10 @@ _SCHEMA = 1
 _LONG_SHEBANG = b"#!/bin/sh\n'''exec' "
 
 
-def key(wheels: Sequence[Path], interpreter: Interpreter) -> str:
+def key(wheels: Sequence[Path], interpreter: Interpreter, prefix: str = PREFIX) -> str:
     """What an environment is made from: the wheels' contents and the interpreter's place."""
     named = sorted(f"{path.name} {hash_of(path)}" for path in wheels)
-    text = "\n".join([str(_SCHEMA), PREFIX, interpreter.tag, interpreter.path, *named])
+    text = "\n".join([str(_SCHEMA), prefix, interpreter.tag, interpreter.path, *named])
     return f"env-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
 
@@ -47,22 +47,28 @@ def names(tree: Tree) -> frozenset[NormalizedName]:
 
 
 def make(
-    wheels: Sequence[Path], interpreter: Interpreter, target: Target, *, uv: Uv, store: Store
+    wheels: Sequence[Path],
+    interpreter: Interpreter,
+    target: Target,
+    *,
+    uv: Uv,
+    store: Store,
+    prefix: str = PREFIX,
 ) -> Tree:
     """The environment with these wheels and nothing else, from the store or made now.
 
-    To be mounted at ``PREFIX``. Raises IntegrityError for a wheel that cannot be unpacked.
+    To be mounted at ``prefix``. Raises IntegrityError for a wheel that cannot be unpacked.
     """
-    name = key(wheels, interpreter)
+    name = key(wheels, interpreter, prefix)
 
     def fill(directory: Path) -> None:
         with guarded(directory):
             packages = _packages(directory, interpreter)
             packages.mkdir(parents=True)
             uv.install(wheels, packages, target)
-            _lay_out(directory, packages, wheels)
+            _lay_out(directory, packages, wheels, prefix)
             _link(directory, interpreter)
-            _compile(packages, interpreter)
+            _compile(packages, interpreter, prefix)
 
     return Tree(key=name, path=store.make_tree(name, fill, what="the build environment"))
 
@@ -72,14 +78,14 @@ def _packages(directory: Path, interpreter: Interpreter) -> Path:
     return directory / "lib" / f"python{major}.{minor}" / "site-packages"
 
 
-def _lay_out(directory: Path, packages: Path, wheels: Sequence[Path]) -> None:
+def _lay_out(directory: Path, packages: Path, wheels: Sequence[Path], prefix: str) -> None:
     """Move what ``uv pip install --target`` leaves among the packages to where it belongs."""
     programs = directory / "bin"
     if (packages / "bin").is_dir():
         (packages / "bin").rename(programs)
     programs.mkdir(exist_ok=True)
     for program in programs.iterdir():
-        _point(program)
+        _point(program, prefix)
     # A set: two wheels may bring the same file, of which uv keeps one.
     for data in sorted({data for wheel in wheels for data in _data_files(wheel)}):
         destination = directory / data
@@ -87,7 +93,7 @@ def _lay_out(directory: Path, packages: Path, wheels: Sequence[Path]) -> None:
         (packages / data).replace(destination)
 
 
-def _point(program: Path) -> None:
+def _point(program: Path, prefix: str) -> None:
     """Make a script's first line name the environment's interpreter instead of this host's.
 
     uv writes a long path as a shell line inside a Python string, as distlib does.
@@ -100,7 +106,7 @@ def _point(program: Path) -> None:
         lines = 1
     if lines:
         rest = text.split(b"\n", lines)[lines]
-        program.write_bytes(f"#!{PREFIX}/bin/python\n".encode() + rest)
+        program.write_bytes(f"#!{prefix}/bin/python\n".encode() + rest)
 
 
 def _data_files(wheel: Path) -> list[PurePosixPath]:
@@ -125,7 +131,7 @@ def _link(directory: Path, interpreter: Interpreter) -> None:
     )
 
 
-def _compile(packages: Path, interpreter: Interpreter) -> None:
+def _compile(packages: Path, interpreter: Interpreter, prefix: str) -> None:
     """Compile what every build imports, where this host has the interpreter's byte code.
 
     Byte code is the same for every processor; without it each emulated process compiles
@@ -133,7 +139,7 @@ def _compile(packages: Path, interpreter: Interpreter) -> None:
     """
     if sys.implementation.cache_tag == interpreter.cache_tag:
         options = ("-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash")
-        mounted = f"{PREFIX}/{packages.relative_to(packages.parents[2])}"
+        mounted = f"{prefix}/{packages.relative_to(packages.parents[2])}"
         paths = ("-s", str(packages), "-p", mounted, "-x", "/tests?/", str(packages))
         argv = [sys.executable, "-I", *options, *paths]
         process.run(argv, check=False)
