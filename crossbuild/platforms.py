@@ -122,7 +122,8 @@ ARCHES: Mapping[str, Arch] = MappingProxyType({row.name: row for row in _ROWS})
 FORMS = (
     "Targets are manylinux2014_ARCH, manylinux_2_N_ARCH, musllinux_1_N_ARCH and linux_ARCH, "
     "for x86_64 manylinux1 and manylinux2010 too; "
-    f"ARCH is one of {', '.join(ARCHES)}."
+    f"ARCH is one of {', '.join(ARCHES)}. "
+    "`crossbuild targets` lists those that have a name; the JSON of a probe is a target too."
 )
 
 _SPELLINGS = MappingProxyType(

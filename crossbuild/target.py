@@ -5,25 +5,25 @@ Nothing here asks the host what it is.
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
-from packaging.tags import Tag, compatible_tags, cpython_tags
+from packaging.tags import Tag, compatible_tags, cpython_tags, parse_tag
 
 from crossbuild import mismatch, platforms
 from crossbuild.errors import UsageError
 from crossbuild.model import Refusal
 from crossbuild.platforms import ARCHES, Arch, Family, Floor, dotted
 
-__all__ = ["ARCHES", "Arch", "Family", "Target"]
+__all__ = ["ARCHES", "Arch", "Family", "Reported", "Target"]
 
 OLDEST_PYTHON = (3, 7)
 UNKNOWABLE = ("platform_release", "platform_version")
@@ -35,20 +35,34 @@ _PYTHON = re.compile(r"([23])\.(0|[1-9]\d?)(?:\.(0|[1-9]\d?))?")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Reported:
+    """What an interpreter told of itself: it stands above what follows from its platform.
+
+    ``tags`` are in its order; ``markers`` are all the PEP 508 variables, as pairs.
+    """
+
+    tags: tuple[Tag, ...]
+    markers: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
     """A platform tag and a CPython: what the offline machine is.
 
-    ``platform`` is the name as typed; two names of one floor are equal targets. ``floor`` is
+    ``platform`` is the tag as typed; two names of one floor are equal targets. ``name`` is what
+    the user called it where that is no tag: a distribution, or the file of a probe. ``floor`` is
     the C library's version, None for ``linux_ARCH``, which promises none. ``patch`` is None
-    when the user gave only X.Y.
+    when the user gave only X.Y. ``reported`` is there for a target that was probed.
     """
 
     platform: str = field(compare=False)
+    name: str = field(default="", compare=False)
     family: Family
     arch: Arch
     floor: Floor | None
     python: tuple[int, int]
     patch: int | None = None
+    reported: Reported | None = None
 
     @classmethod
     def parse(cls, platform: str, python: str) -> Target:
@@ -62,8 +76,24 @@ class Target:
             platform=platform, family=family, arch=arch, floor=floor, python=release, patch=patch
         )
 
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Target:
+        """Make a target again from what ``to_json`` gave.
+
+        Raises UsageError for a platform or a Python that does not exist, KeyError, TypeError or
+        ValueError for a document of another kind.
+        """
+        target = cls.parse(document["platform"], document["python"])
+        told = document.get("reported")
+        reported = told and Reported(
+            tags=tuple(chain.from_iterable(map(parse_tag, told["tags"]))),
+            markers=tuple(sorted(told["markers"].items())),
+        )
+        return replace(target, name=document.get("name") or "", reported=reported)
+
     def __str__(self) -> str:
-        return f"{self.platform}, CPython {self.python_given}"
+        shown = f"{self.name} ({self.platform})" if self.name else self.platform
+        return f"{shown}, CPython {self.python_given}"
 
     @property
     def python_version(self) -> str:
@@ -93,6 +123,9 @@ class Target:
     @property
     def platform_tags(self) -> tuple[str, ...]:
         """The platform tags the target accepts, best first."""
+        if self.reported:
+            told = dict.fromkeys(tag.platform for tag in self.reported.tags)
+            return tuple(name for name in told if name != "any")
         return tuple(platforms.tags(self.family, self.arch, self.floor))
 
     @property
@@ -107,7 +140,9 @@ class Target:
 
     @property
     def markers(self) -> Mapping[str, str]:
-        """The PEP 508 variables of the target, all but the two that name its kernel."""
+        """The PEP 508 variables: the two that name the kernel only of a target that was probed."""
+        if self.reported:
+            return MappingProxyType(dict(self.reported.markers))
         return MappingProxyType(
             {
                 "implementation_name": "cpython",
@@ -126,12 +161,12 @@ class Target:
         """Whether the requirement applies on the target, with these extras of its parent.
 
         Raises UsageError when the answer hangs on ``platform_release`` or
-        ``platform_version``, which only the running target knows.
+        ``platform_version``, which only the running target knows, and this one told nothing.
         """
         marker = requirement.marker
         if marker is None:
             return True
-        least, most = _bounds(marker)
+        least, most = (marker, marker) if self.reported else _bounds(marker)
         environments = [{**self.markers, "extra": extra} for extra in extras or {""}]
         answers = {any(bound.evaluate(e) for e in environments) for bound in (least, most)}
         if len(answers) == 1:
@@ -139,7 +174,8 @@ class Target:
         raise UsageError(
             f"the requirement {requirement!s} asks for the kernel of the machine "
             f"({' or '.join(UNKNOWABLE)}), which is not known before the target runs",
-            remedy="Leave that requirement out, or ask for what it needs by name.",
+            remedy="Run the script of `crossbuild probe` there, and give what it prints as "
+            "--target; or leave that requirement out.",
         )
 
     def accepts_python(self, requires_python: SpecifierSet) -> bool:
@@ -169,25 +205,33 @@ class Target:
         )
         return mismatch.explain(tags, accepting)
 
-    def to_json(self) -> dict[str, str | None]:
-        """The target in reports and plans."""
+    def to_json(self) -> dict[str, object]:
+        """The target in reports and plans; ``from_json`` makes it again."""
+        reported = self.reported and {
+            "tags": list(map(str, self.reported.tags)),
+            "markers": dict(self.reported.markers),
+        }
         return {
+            "name": self.name or None,
             "platform": self.platform,
             "family": self.family.value,
             "arch": self.arch.name,
             "floor": dotted(self.floor) if self.floor else None,
             "python": self.python_given,
             "interpreter": self.interpreter,
+            "reported": reported,
         }
 
 
 @cache
 def _ranks(target: Target) -> Mapping[Tag, int]:
     """Every tag the target accepts with its place; iterates in order."""
-    accepted = itertools.chain(
+    accepted: Iterable[Tag] = chain(
         cpython_tags(target.python, [target.abi], target.platform_tags),
         compatible_tags(target.python, target.interpreter, target.platform_tags),
     )
+    if target.reported:
+        accepted = target.reported.tags
     return MappingProxyType({tag: place for place, tag in enumerate(dict.fromkeys(accepted))})
 
 
