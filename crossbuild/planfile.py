@@ -110,7 +110,6 @@ def from_json(document: object) -> Planned:
     whole = _is(document, dict)
     if whole.get("schema") != planning.SCHEMA:
         raise ValueError(f"its schema is {whole.get('schema')!r}, not {planning.SCHEMA!r}")
-    target = _is(whole["target"], dict)
     plan = Plan(
         steps=_each(whole["packages"], _step),
         build_requirements=_each(whole["build_requirements"], _build_requirement),
@@ -119,7 +118,7 @@ def from_json(document: object) -> Planned:
     _check_order(plan)
     return Planned(
         plan=plan,
-        target=Target.parse(_is(target["platform"], str), _is(target["python"], str)),
+        target=Target.from_json(_is(whole["target"], dict)),
         wanted=_wanted(whole),
         digest=_digest(whole),
     )

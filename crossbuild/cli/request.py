@@ -11,7 +11,9 @@ from pathlib import Path
 from crossbuild.cli import reading, requirement_file, requirements
 from crossbuild.cli.arguments import Options
 from crossbuild.cli.requirement_file import Requested
+from crossbuild.engine import registry as registries
 from crossbuild.engine.base import Limits
+from crossbuild.engine.registry import Registry
 from crossbuild.errors import UsageError
 from crossbuild.model import Formats, Wanted
 from crossbuild.net.configuration import Indexes, load
@@ -32,23 +34,19 @@ class Surroundings:
 def requested(options: Options, around: Surroundings) -> tuple[Request, Indexes]:
     """Everything that can be said wrongly about a run, read before anything is opened."""
     found = asked(options, around)
-    whole = Request(
-        wanted=wanted(options, found),
-        target=target(options),
-        output=options.output,
-        limits=limits(options),
-        smoke=options.smoke,
-        imports=options.imports,
-        keep=options.keep,
-    )
+    whole = _request(options, wanted(options, found), target(options), options.output)
     return whole, indexes(options, around, found)
 
 
 def carried_out(options: Options, given: Planned, output: Path) -> Request:
     """What to do of a plan file: what to make is said there, how on the command line."""
+    return _request(options, given.wanted, given.target, output)
+
+
+def _request(options: Options, wanted: Wanted, target: Target, output: Path) -> Request:
     return Request(
-        wanted=given.wanted,
-        target=given.target,
+        wanted=wanted,
+        target=target,
         output=output,
         limits=limits(options),
         smoke=options.smoke,
@@ -142,6 +140,20 @@ def _settings(found: Requested, environment: Mapping[str, str]) -> dict[str, str
         hosts = [*environment.get("PIP_TRUSTED_HOST", "").split(), *found.trusted_hosts]
         said["PIP_TRUSTED_HOST"] = " ".join(hosts)
     return said
+
+
+def registry(options: Options, around: Surroundings) -> Registry | None:
+    """Where images are pulled from: ``--registry``, or ``CROSSBUILD_REGISTRY``.
+
+    Raises UsageError for a variable that cannot be understood.
+    """
+    said = around.environment.get("CROSSBUILD_REGISTRY")
+    if options.registry is not None or not said:
+        return options.registry
+    try:
+        return registries.parse(said)
+    except ValueError as error:
+        raise UsageError(f"CROSSBUILD_REGISTRY: {error}") from error
 
 
 def cache(options: Options, around: Surroundings) -> Path:
