@@ -7,7 +7,8 @@ The JSON document, schema ``crossbuild-verify/1`` (fields may be added, none rem
 ``sound``      true when nothing is wrong
 ``wheels``     one object per wheel: file, sha256, faults and remarks (kind, text)
 ``faults``     what is wrong with the wheels as a whole: kind, file, text
-``smoke``      as in ``crossbuild-report.json``
+``smoke``      as in ``crossbuild-report.json``; of several images the worst
+``images``     one such object for each image that was named
 """
 
 from __future__ import annotations
@@ -15,17 +16,18 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 from crossbuild import bundle, document, process, verify, wording
+from crossbuild.catalog import Image
 from crossbuild.disk import hash_of
 from crossbuild.errors import EXIT_OK, EXIT_UNPROVEN, HostError, UsageError, VerificationError
 from crossbuild.model import SmokeResult, SmokeState
-from crossbuild.proving import prove
+from crossbuild.proving import Subject, prove, prove_each, worst
 from crossbuild.report import Stage
 from crossbuild.target import Target
 from crossbuild.verify import Examined, Finding
@@ -38,13 +40,17 @@ _SUMS = "SHA256SUMS"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Order:
-    """What to verify. ``wanted`` None: every wheel is there for its own sake."""
+    """What to verify. ``wanted`` None: every wheel is there for its own sake.
+
+    ``images``: where to prove it; empty: in the catalog's image for the target.
+    """
 
     directory: Path
     target: Target
     wanted: tuple[Requirement, ...] | None = None
     smoke: bool = True
     imports: tuple[str, ...] = ()
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +62,7 @@ class CheckUp:
     faults: tuple[Finding, ...]
     remarks: tuple[Finding, ...]
     smoke: SmokeResult
+    images: tuple[SmokeResult, ...] = ()
 
     @property
     def sound(self) -> bool:
@@ -73,6 +80,9 @@ class CheckUp:
 def check_up(order: Order, services: Services) -> CheckUp:
     """Look at every wheel, at their closure, and install them where nothing was found wrong.
 
+    In images that were named they are installed all the same, if they can be read at all: what
+    is promised to no target may be there on this user's machines.
+
     Raises UsageError when the directory has no wheel, StorageError when it cannot be read.
     """
     wheels = tuple(_examined(order, services))
@@ -88,14 +98,13 @@ def check_up(order: Order, services: Services) -> CheckUp:
     )
     if not order.smoke:
         return found
-    smoke = _prove(order, contents, services) if found.sound else _unsound(found)
-    return CheckUp(
-        directory=found.directory,
-        wheels=found.wheels,
-        faults=found.faults,
-        remarks=found.remarks,
-        smoke=smoke,
-    )
+    if order.images and whole:
+        images = _prove(order, contents, services)
+        return replace(found, smoke=worst(images), images=images)
+    if not found.sound:
+        return replace(found, smoke=_unsound(found))
+    (smoke,) = _prove(order, contents, services)
+    return replace(found, smoke=smoke)
 
 
 def to_json(found: CheckUp, target: Target) -> dict[str, object]:
@@ -117,6 +126,7 @@ def to_json(found: CheckUp, target: Target) -> dict[str, object]:
         "faults": [_finding(finding) for finding in found.faults],
         "remarks": [_finding(finding) for finding in found.remarks],
         "smoke": document.smoke(found.smoke),
+        "images": [document.smoke(item) for item in found.images],
     }
 
 
@@ -144,19 +154,28 @@ def _unsound(found: CheckUp) -> SmokeResult:
     return SmokeResult(state=SmokeState.SKIPPED, reason=reason)
 
 
-def _prove(order: Order, contents: Sequence[WheelContents], services: Services) -> SmokeResult:
+def _prove(
+    order: Order, contents: Sequence[WheelContents], services: Services
+) -> tuple[SmokeResult, ...]:
     """Install a copy that has a list with hashes; a host that can run nothing is no failure."""
-    modules = _modules(order, contents)
     with services.store.scratch("verify") as directory:
         for item in contents:
             _place(item.path, directory / item.filename)
         for name, text in _lists(contents).items():
             (directory / name).write_text(text, encoding="utf-8")
+        subject = Subject(
+            wheelhouse=directory,
+            target=order.target,
+            modules=_modules(order, contents),
+            imports=order.imports,
+        )
+        if order.images:
+            return prove_each(subject, services, order.images)
         try:
-            return prove(directory, modules, order.imports, order.target, services)
+            return (prove(subject, services),)
         except HostError as error:
             reason, remedy = str(error), error.remedy
-            return SmokeResult(state=SmokeState.NOT_RUN, reason=reason, remedy=remedy)
+            return (SmokeResult(state=SmokeState.NOT_RUN, reason=reason, remedy=remedy),)
 
 
 def _modules(

@@ -17,8 +17,10 @@ Sizes are bytes, times seconds, hashes SHA-256 in hexadecimal. Keys, all always 
 ``build_requirements``  packages that were built only because a build needs them
 ``notes``         what the plan wants seen: name and text
 ``smoke``         state (``passed``, ``failed``, ``not run``, ``skipped``), reason, remedy, image,
+                  glibc (of the image), broken (the wheels at fault, where they are known),
                   seconds, earlier (true: the same bytes passed in the same image before),
-                  imports (distribution, module, error, seconds)
+                  imports (distribution, module, error, seconds); of several proofs the worst
+``images``        one such object for each image that the user named
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from crossbuild.model import (
     Wanted,
 )
 from crossbuild.net.credentials import public
+from crossbuild.platforms import dotted
 from crossbuild.target import Target
 
 SCHEMA = "crossbuild-report/1"
@@ -60,6 +63,7 @@ def report(result: RunResult, wanted: Wanted, target: Target) -> dict[str, objec
         "build_requirements": _build_requirements(result.plan),
         "notes": [{"name": note.name, "text": note.text} for note in result.plan.notes],
         "smoke": smoke(result.smoke),
+        "images": [smoke(item) for item in result.images],
     }
 
 
@@ -70,6 +74,8 @@ def smoke(result: SmokeResult) -> dict[str, object]:
         "reason": result.reason,
         "remedy": result.remedy,
         "image": result.image,
+        "glibc": dotted(result.glibc) if result.glibc else None,
+        "broken": list(result.broken),
         "seconds": round(result.seconds, 3),
         "earlier": result.earlier,
         "imports": [

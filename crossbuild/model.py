@@ -364,13 +364,16 @@ class ImportResult:
 class SmokeResult:
     """The proof inside a clean rootfs; ``reason`` says why it failed or did not run.
 
-    ``earlier``: these very bytes passed in this very rootfs in an earlier run.
+    ``image`` and ``glibc`` say where; ``broken`` has the wheels at fault, by file name, as far
+    as they are known. ``earlier``: these very bytes passed in this very rootfs in an earlier run.
     """
 
     state: SmokeState
     reason: str = ""
     remedy: str = ""
     image: str | None = None
+    glibc: tuple[int, int] | None = None
+    broken: tuple[str, ...] = ()
     imports: tuple[ImportResult, ...] = ()
     seconds: float = 0.0
     earlier: bool = False
@@ -378,13 +381,18 @@ class SmokeResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunResult:
-    """The end of a run. ``output`` is None when there was nothing to publish."""
+    """The end of a run. ``output`` is None when there was nothing to publish.
+
+    ``smoke`` is the proof, of several the worst; ``images`` has one for each image that the user
+    named.
+    """
 
     plan: Plan
     wheels: tuple[VerifiedWheel, ...]
     failures: tuple[Failure, ...]
     smoke: SmokeResult
     output: Path | None
+    images: tuple[SmokeResult, ...] = ()
 
     @property
     def exit_code(self) -> int:

@@ -16,7 +16,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from crossbuild import bundle, catalog, document, matrix, parts, process, verify
 from crossbuild import plan as planning
-from crossbuild.catalog import Role
+from crossbuild.catalog import Image, Role
 from crossbuild.engine.base import Limits
 from crossbuild.errors import VerificationError
 from crossbuild.making import Made, Maker
@@ -34,7 +34,7 @@ from crossbuild.model import (
 from crossbuild.net.obtain import is_local
 from crossbuild.parts import Part
 from crossbuild.planfile import Planned, planned
-from crossbuild.proving import prove
+from crossbuild.proving import Subject, prove, prove_each, worst
 from crossbuild.report import Level, Message
 from crossbuild.settling import Planner, Settled, pinned
 from crossbuild.smoke import not_run
@@ -46,7 +46,10 @@ from crossbuild.workbench import Services, Workbench
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """What a run is asked to do. ``imports`` are modules to import besides the found ones."""
+    """What a run is asked to do. ``imports`` are modules to import besides the found ones.
+
+    ``images``: where to prove it; empty: in the catalog's image for the target.
+    """
 
     wanted: Wanted
     target: Target
@@ -55,6 +58,7 @@ class Request:
     smoke: bool = True
     imports: tuple[str, ...] = ()
     keep: bool = False
+    images: tuple[Image, ...] = ()
 
 
 def plan(request: Request, services: Services) -> Plan:
@@ -174,8 +178,7 @@ def _finish(
     if not result.wheels:
         return replace(result, output=None)
     bundle.fill(directory, result.wheels, request.target)
-    proof = _prove(request, services, directory, result)
-    result = replace(result, smoke=proof)
+    result = _proven(request, services, directory, result)
     report = document.report(result, request.wanted, request.target)
     bundle.publish(directory, request.output, report)
     return result
@@ -197,8 +200,8 @@ def _prepare_ahead(request: Request, services: Services, ahead: ThreadPoolExecut
 
     Raises HostError at once where nothing of the target's can run.
     """
-    image = catalog.image_for(request.target, at_least_floor=True) if request.smoke else None
-    if image is not None:
+    image = catalog.image_for(request.target, at_least_floor=True)
+    if request.smoke and not request.images and image is not None:
         services.engine.check(image)
         ahead.submit(services.engine.prepare, image, Role.TARGET)
 
@@ -236,16 +239,24 @@ def _check_closure(request: Request, contents: Sequence[WheelContents]) -> None:
         raise VerificationError("; ".join(map(str, findings)))
 
 
-def _prove(
-    request: Request, services: Services, directory: Path, result: RunResult
-) -> SmokeResult:
+def _proven(request: Request, services: Services, directory: Path, result: RunResult) -> RunResult:
+    """The result with its proof: in the images that the user named, else in the catalog's."""
     if not request.smoke:
-        return result.smoke
+        return result
     if result.failures:
         names = ", ".join(failure.name for failure in result.failures)
-        return not_run(request.target, f"the wheelhouse is incomplete without {names}")
-    modules = _modules(request, result)
-    return prove(directory, modules, request.imports, request.target, services)
+        why = f"the wheelhouse is incomplete without {names}"
+        return replace(result, smoke=not_run(request.target, why))
+    subject = Subject(
+        wheelhouse=directory,
+        target=request.target,
+        modules=_modules(request, result),
+        imports=request.imports,
+    )
+    if not request.images:
+        return replace(result, smoke=prove(subject, services))
+    results = prove_each(subject, services, request.images)
+    return replace(result, smoke=worst(results), images=results)
 
 
 def _modules(request: Request, result: RunResult) -> dict[NormalizedName, tuple[str, ...]]:

@@ -21,21 +21,44 @@ from pathlib import Path
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
+from crossbuild.catalog import Interpreter
 from crossbuild.engine.base import WORK, Engine, ExecResult, Limits, Root, Session, Tree
 from crossbuild.errors import VerificationError
 from crossbuild.model import ImportResult, SmokeResult, SmokeState
+from crossbuild.platforms import dotted
 from crossbuild.report import Reporter, Stage
 from crossbuild.store import Store
 from crossbuild.target import Target
 
-PIP_VERSION = Version("25.0.1")
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pip:
+    """A release of pip, by the hash of its wheel."""
+
+    version: Version
+    sha256: str
+
+
+_PIP_3_7 = Pip(
+    version=Version("24.0"),
+    sha256="ba0d021a166865d2265246961bec0152ff124de910c5cc39f1156ce3fa7c69dc",
+)
+"""The newest pip that still runs on CPython 3.7."""
+_PIP_3_8 = Pip(
+    version=Version("25.0.1"),
+    sha256="c46efd13b6aa8279f33f2864459c8ce587ea6a1a59ee20de055868d8f7688f7f",
+)
 """The newest pip that still runs on CPython 3.8."""
-PIP_SHA256 = "c46efd13b6aa8279f33f2864459c8ce587ea6a1a59ee20de055868d8f7688f7f"
 
 _WHEELS = "/opt/crossbuild/wheelhouse"
 _PIP = "/opt/crossbuild/pip"
 _VENV = f"{WORK}/venv"
-_REMEDY = "Build for a Python of an image (3.9, 3.11, 3.13), or prove it on the target itself."
+_REMEDY = (
+    "Prove it in an image of your own machine: on it, as root, `tar --one-file-system -czf "
+    "machine.tar.gz -C / .`; or `docker export CONTAINER -o machine.tar`; then "
+    "`crossbuild verify DIR --target … --image ./machine.tar.gz`. "
+    "`crossbuild images import` keeps one under a name."
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,8 +71,21 @@ class Proof:
 
 def not_run(target: Target, reason: str | None = None) -> SmokeResult:
     """The honest result where no proof was possible: never a pass."""
-    why = reason or f"no image has CPython {target.python_version} for {target.arch.name}"
-    return SmokeResult(state=SmokeState.NOT_RUN, reason=why, remedy=_REMEDY if not reason else "")
+    return SmokeResult(
+        state=SmokeState.NOT_RUN,
+        reason=reason or _no_image(target),
+        remedy="" if reason else _REMEDY,
+    )
+
+
+def _no_image(target: Target) -> str:
+    floor = f" and glibc {dotted(target.floor)} or newer" if target.floor else ""
+    return f"no image has CPython {target.python_version}{floor} for {target.arch.name}"
+
+
+def pip_for(python: tuple[int, int]) -> Pip:
+    """The pip that installs in the proof: the newest that nearly every Python can run."""
+    return _PIP_3_7 if python < (3, 8) else _PIP_3_8
 
 
 def pip_tree(wheel: Path, target: Target, store: Store) -> Tree:
@@ -65,7 +101,7 @@ def pip_tree(wheel: Path, target: Target, store: Store) -> Tree:
         if target.python == sys.version_info[:2]:
             compileall.compile_dir(directory, quiet=2, stripdir=str(directory))
 
-    key = f"pip-{target.interpreter}-{PIP_SHA256[:16]}"
+    key = f"pip-{target.interpreter}-{pip_for(target.python).sha256[:16]}"
     return Tree(key=key, path=store.make_tree(key, unpack))
 
 
@@ -76,20 +112,22 @@ def smoke(
     *,
     engine: Engine,
     root: Root,
+    python: Interpreter,
     pip: Tree,
     limits: Limits,
     reporter: Reporter,
 ) -> SmokeResult:
     """Install ``wheelhouse`` in a clean sandbox of ``root`` and import ``proof``'s modules.
 
-    The result says PASSED or FAILED, with pip's own words or the tracebacks; it raises only
-    when the sandbox itself cannot be opened (HostError).
+    ``python`` is the image's interpreter that it is for. The result says PASSED or FAILED, with
+    pip's own words or the tracebacks; it raises only when the sandbox itself cannot be opened
+    (HostError).
     """
     reporter.emit(Stage(name="smoke", detail=f"install and import in a clean {root.image.name}"))
     began = time.monotonic()
     trees = {_WHEELS: Tree(key="wheelhouse", path=wheelhouse, lasting=False), _PIP: pip}
     with engine.session(root, trees=trees, limits=limits) as session:
-        failure = _install(session, target, proof.requirements)
+        failure = _install(session, python, proof.requirements)
         imports = () if failure else _import(session, target, proof.modules)
     broken = [item for item in imports if item.error is not None]
     reason = failure or "; ".join(_line(item) for item in broken)
@@ -97,18 +135,27 @@ def smoke(
         state=SmokeState.FAILED if reason else SmokeState.PASSED,
         reason=reason,
         image=root.image.name,
+        glibc=root.image.glibc,
+        broken=_named(wheelhouse, failure, broken),
         imports=imports,
         seconds=time.monotonic() - began,
     )
 
 
-def _python(target: Target) -> str:
-    return f"/opt/python/{target.interpreter}-{target.interpreter}/bin/python"
+def _named(wheelhouse: Path, failure: str, broken: Sequence[ImportResult]) -> tuple[str, ...]:
+    """The wheels that pip named when it failed, or whose modules could not be imported."""
+    wheels = [wheel.name for wheel in sorted(wheelhouse.glob("*.whl"))]
+    names = {item.distribution for item in broken}
+    return tuple(
+        wheel
+        for wheel in wheels
+        if wheel in failure or canonicalize_name(wheel.partition("-")[0]) in names
+    )
 
 
-def _install(session: Session, target: Target, requirements: str) -> str:
+def _install(session: Session, python: Interpreter, requirements: str) -> str:
     """Install and check; the empty string, or one sentence with pip's own words."""
-    result = session.run([_python(target), "-m", "venv", "--without-pip", _VENV])
+    result = session.run([python.command, "-m", "venv", "--without-pip", _VENV])
     if not result.ok:
         return f"the target's Python cannot make a virtual environment: {_words(result)}"
     pip = [f"{_VENV}/bin/python", "-B", "-m", "pip", "--disable-pip-version-check"]

@@ -7,7 +7,7 @@ toolchain and the workshop come into being on first use, once, whichever thread 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,10 @@ from crossbuild.wheels import wheel
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Services:
-    """The adapters of a run, as the edge opened them."""
+    """The adapters of a run, as the edge opened them.
+
+    ``obtainable``: whether an image can be had, from packages or a registry.
+    """
 
     store: Store
     http: Http
@@ -68,14 +71,13 @@ class Workbench:
 
     def image(self) -> Image:
         """The image that builds for the target. Raises HostError when none has its Python."""
-        image = catalog.image_for(self._target)
+        image = catalog.image_for(self._target, obtainable=self._services.obtainable)
         if image is None:
             raise HostError(
                 f"no image has CPython {self._target.python_version} for "
                 f"{self._target.arch.name}, so nothing can be built or asked for its "
                 "dependencies there",
-                remedy="Take a Python that an image has (3.9, 3.11 or 3.13), or versions that "
-                "have wheels (--only-binary :all:).",
+                remedy=self._other_ways(),
             )
         return image
 
@@ -105,6 +107,20 @@ class Workbench:
             toolchain=toolchain,
             store=services.store,
             uv=services.uv,
+    def _other_ways(self) -> str:
+        """What helps where no image can be had for the target."""
+        elsewhere = catalog.image_for(self._target, obtainable=lambda _: True)
+        if elsewhere is not None:
+            return (
+                f"{elsewhere.name} has it: name a registry that has that image "
+                "(--registry HOST), or take versions that have wheels (--only-binary :all:)."
+            )
+        here = [image for image in catalog.images() if self._services.obtainable(image)]
+        pythons = catalog.pythons(here, self._target.arch)
+        versions = wording.listing([f"{major}.{minor}" for major, minor in pythons], "or")
+        remedy = "Take versions that have wheels (--only-binary :all:)"
+        return f"{remedy}, or Python {versions}." if versions else f"{remedy}."
+
             target=self._target,
             limits=self._limits,
             reporter=services.reporter,

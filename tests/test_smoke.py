@@ -22,6 +22,8 @@ from crossbuild.report import Silent
 from crossbuild.target import Target
 
 TARGET = Target.parse("manylinux2014_aarch64", "3.11")
+IMAGE = catalog.image("bookworm-aarch64")
+(PYTHON,) = IMAGE.interpreters
 FINE = ExecResult(returncode=0, signal=None, output="", seconds=1.0)
 ROW = {"distribution": "zipp", "module": "zipp", "error": None, "seconds": 0.5}
 
@@ -66,9 +68,8 @@ def prove(answers: Sequence[ExecResult], rows: Sequence[Mapping[str, Any]]) -> S
         smoke.Proof(modules={canonicalize_name("zipp"): ("zipp",)}),
         TARGET,
         engine=engine,
-        root=Root(
-            image=catalog.image("bookworm-aarch64"), role=Role.TARGET, key="k", path=nowhere
-        ),
+        root=Root(image=IMAGE, role=Role.TARGET, key="k", path=nowhere),
+        python=PYTHON,
         pip=Tree(key="pip", path=nowhere),
         limits=Limits(),
         reporter=Silent(),
@@ -110,7 +111,7 @@ def test_a_driver_that_dies_is_no_pass() -> None:
 
 def test_pip_must_check_hashes_and_stay_offline() -> None:
     engine = Scripted([], [ROW])
-    install = smoke._install(engine, TARGET, "requirements.txt")
+    install = smoke._install(engine, PYTHON, "requirements.txt")
     assert install == ""
     (command,) = [words for words in engine.commands if "install" in words]
     assert {"--no-index", "--require-hashes"} <= set(command)
@@ -119,8 +120,9 @@ def test_pip_must_check_hashes_and_stay_offline() -> None:
 def test_not_run_is_never_passed_and_names_what_is_missing() -> None:
     result = smoke.not_run(Target.parse("manylinux2014_aarch64", "3.8"))
     assert result.state is SmokeState.NOT_RUN
-    assert result.reason == "no image has CPython 3.8 for aarch64"
-    assert result.remedy
+    assert result.reason == "no image has CPython 3.8 and glibc 2.17 or newer for aarch64"
+    assert "docker export" in result.remedy
+    assert "crossbuild images import" in result.remedy
 
 
 def test_the_driver_reports_each_module_by_itself(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from crossbuild.cli.grammar import COMMANDS, Option
 from crossbuild.engine.base import Limits
+from crossbuild.engine.registry import Registry
 from crossbuild.errors import UsageError
 from crossbuild.model import Policy
 
@@ -53,6 +54,8 @@ class Options:
     extra_index_urls: tuple[str, ...] = ()
     find_links: tuple[str, ...] = ()
     mirror: str | None = None
+    registry: Registry | None = None
+    name: str | None = None
     engine: str = "auto"
     jobs: int | None = None
     timeout: float = Limits().wall

@@ -13,14 +13,17 @@ from rich.text import Text
 
 from crossbuild import checkup, document, pipeline, process
 from crossbuild.checkup import Order, check_up
-from crossbuild.cli import doctor, hostviews, pieces, provision, request, tables
+from crossbuild.cli import doctor, hostviews, images, pieces, provision, request, tables
 from crossbuild.cli.arguments import Options
 from crossbuild.cli.doctor import Check, Question
+from crossbuild.cli.images import Shelf
 from crossbuild.cli.page import Page
 from crossbuild.cli.provision import Provision
 from crossbuild.cli.request import Surroundings
 from crossbuild.cli.screen import Answer, Screen
-from crossbuild.engine import opening
+from crossbuild.engine import opening, roots
+from crossbuild.engine.host import Host
+from crossbuild.engine.roots import Roots
 from crossbuild.errors import EXIT_OK, HostError, UsageError
 from crossbuild.model import RunResult
 from crossbuild.net.configuration import Indexes
@@ -71,10 +74,12 @@ class Call:
 
     def _opened(self, indexes: Indexes, reporter: Reporter, store: Store, uv: Uv) -> Services:
         http = Http(indexes.transport, indexes.logins)
+        registry = request.registry(self.options, self.around)
         engine = opening.opened(
             store,
             reporter=reporter,
             mirror=self.options.mirror,
+            registry=registry,
             environment=self.around.environment,
         )
         return Services(
@@ -83,6 +88,7 @@ class Call:
             index=Index(indexes, http, store, reporter=reporter),
             uv=uv,
             engine=engine,
+            obtainable=roots.obtainable(store, registry),
             reporter=reporter,
             jobs=request.jobs(self.options),
         )
@@ -138,6 +144,7 @@ def _question(call: Call, *, online: bool) -> Question:
         cache=request.cache(options, call.around),
         mirror=options.mirror,
         index=(lambda: _reach(call)) if online else None,
+        registry=request.registry(options, call.around),
     )
 
 
@@ -259,6 +266,30 @@ def _cache(call: Call) -> Answer:
 
 
 COMMANDS: Mapping[str, Callable[[Call], Answer]] = {
+def _images(call: Call) -> Answer:
+    options, around = call.options, call.around
+    registry = request.registry(options, around)
+    with call.screen.progress(call.verbosity) as reporter:
+        store = Store(request.cache(options, around), reporter=reporter)
+        store.sweep()
+        makers = Roots(
+            store,
+            Host(store, around.environment.get("PATH")),
+            reporter=reporter,
+            mirror=options.mirror,
+            registry=registry,
+            environment=around.environment,
+        )
+        shelf = Shelf(
+            store=store,
+            roots=makers,
+            directory=around.directory,
+            name=options.name,
+            reporter=reporter,
+        )
+        return images.answer(options.words, shelf)
+
+
     "run": _run,
     "plan": pieces.plan,
     "fetch": _fetch,
@@ -268,4 +299,5 @@ COMMANDS: Mapping[str, Callable[[Call], Answer]] = {
     "doctor": _doctor,
     "setup": _setup,
     "cache": _cache,
+    "images": _images,
 }

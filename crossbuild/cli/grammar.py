@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossbuild.cli import reading
+from crossbuild.engine import registry
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,6 +92,13 @@ _MIRROR = Option(
     dest="mirror",
     metavar="URL",
     help="Debian mirror (default: the host's own)",
+)
+_REGISTRY = Option(
+    names=("--registry",),
+    dest="registry",
+    metavar="HOST",
+    read=registry.parse,
+    help="where images that no package makes are pulled from",
 )
 _TARGET = Group(
     title="Target",
@@ -391,6 +399,30 @@ COMMANDS: Mapping[str, Command] = {
                 title="Pruning",
                 options=(
                     Option(
+    "images": Command(
+        words="[list|build|pull|import|rm] [NAME|FILE…]",
+        summary="show the machines that wheels are built and proven on; get or import one",
+        groups=(
+            Group(
+                title="Importing",
+                options=(
+                    Option(
+                        names=("--name",),
+                        dest="name",
+                        metavar="NAME",
+                        help="what to call the image (default: as the file)",
+                    ),
+                ),
+            ),
+            Group(title="Sources", options=(_MIRROR, _REGISTRY)),
+            _GENERAL,
+        ),
+        examples=(
+            "crossbuild images build bookworm-aarch64",
+            "crossbuild images pull manylinux2014-aarch64 --registry registry.example",
+            "crossbuild images import ./my-kylin.tar.gz --name kylin",
+        ),
+    ),
                         names=("--older-than",),
                         dest="older_than",
                         metavar="DAYS",
