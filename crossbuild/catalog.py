@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import enum
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -153,6 +153,12 @@ def unknown(name: str, names: list[str]) -> UsageError:
 def from_packages(image: Image) -> bool:
     """Whether an image is made from packages, which needs no registry."""
     return isinstance(image.source, Debian)
+
+
+def pythons(images: Iterable[Image], arch: Arch) -> list[tuple[int, int]]:
+    """Every CPython that images for a processor have, the oldest first."""
+    own = (image for image in images if image.arch == arch)
+    return sorted({found.version for image in own for found in image.interpreters})
 
 
 def image_for(

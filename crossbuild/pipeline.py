@@ -209,11 +209,13 @@ def _prepare_ahead(request: Request, services: Services, ahead: ThreadPoolExecut
 def warm(target: Target, services: Services) -> None:
     """Make what a first run would wait for: both rootfs of the target, and the toolchain.
 
-    Raises HostError when no image has the target's Python, or nothing can run here.
+    A clean machine is made where there is one that can prove wheels for the target. Raises
+    HostError when no image has the target's Python, or nothing can run here.
     """
     bench = Workbench(services, target, Limits())
-    image = bench.image()
-    services.engine.prepare(image, Role.TARGET)
+    bench.image()
+    if (clean := catalog.image_for(target, at_least_floor=True)) is not None:
+        services.engine.prepare(clean, Role.TARGET)
     _ = bench.workshop
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crossbuild import catalog
+from crossbuild import catalog, wording
 from crossbuild.building import sources
 from crossbuild.building.backend import Workshop
 from crossbuild.catalog import Image, Role
@@ -44,6 +44,7 @@ class Services:
     engine: Engine
     reporter: Reporter
     jobs: int
+    obtainable: Callable[[Image], bool] = catalog.from_packages
 
 
 def download(files: Sequence[File], services: Services) -> list[Path]:
@@ -81,6 +82,20 @@ class Workbench:
             )
         return image
 
+    def _other_ways(self) -> str:
+        """What helps where no image can be had for the target."""
+        elsewhere = catalog.image_for(self._target, obtainable=lambda _: True)
+        if elsewhere is not None:
+            return (
+                f"{elsewhere.name} has it: name a registry that has that image "
+                "(--registry HOST), or take versions that have wheels (--only-binary :all:)."
+            )
+        here = [image for image in catalog.images() if self._services.obtainable(image)]
+        pythons = catalog.pythons(here, self._target.arch)
+        versions = wording.listing([f"{major}.{minor}" for major, minor in pythons], "or")
+        remedy = "Take versions that have wheels (--only-binary :all:)"
+        return f"{remedy}, or Python {versions}." if versions else f"{remedy}."
+
     @property
     def workshop(self) -> Workshop:
         """The workshop that builds; slow the first time (rootfs, toolchain). Raises HostError."""
@@ -107,20 +122,6 @@ class Workbench:
             toolchain=toolchain,
             store=services.store,
             uv=services.uv,
-    def _other_ways(self) -> str:
-        """What helps where no image can be had for the target."""
-        elsewhere = catalog.image_for(self._target, obtainable=lambda _: True)
-        if elsewhere is not None:
-            return (
-                f"{elsewhere.name} has it: name a registry that has that image "
-                "(--registry HOST), or take versions that have wheels (--only-binary :all:)."
-            )
-        here = [image for image in catalog.images() if self._services.obtainable(image)]
-        pythons = catalog.pythons(here, self._target.arch)
-        versions = wording.listing([f"{major}.{minor}" for major, minor in pythons], "or")
-        remedy = "Take versions that have wheels (--only-binary :all:)"
-        return f"{remedy}, or Python {versions}." if versions else f"{remedy}."
-
             target=self._target,
             limits=self._limits,
             reporter=services.reporter,

@@ -58,7 +58,10 @@ def debian(source: Source) -> Debian:
 def test_every_shipped_image_is_understood_and_the_oldest_comes_first() -> None:
     found = [(image.name, image.glibc) for image in catalog.images()]
     assert found == [
+        ("manylinux2014-aarch64", (2, 17)),
+        ("manylinux_2_28-aarch64", (2, 28)),
         ("bullseye-aarch64", (2, 31)),
+        ("manylinux_2_34-aarch64", (2, 34)),
         ("bookworm-aarch64", (2, 36)),
         ("trixie-aarch64", (2, 41)),
     ]
@@ -88,6 +91,31 @@ def test_the_image_is_the_oldest_with_the_python(
 ) -> None:
     found = catalog.image_for(Target.parse(platform, python))
     assert (found.name if found else None) == expected
+
+
+@pytest.mark.parametrize(
+    ("platform", "python", "expected"),
+    [
+        ("manylinux2014_aarch64", "3.12", "manylinux2014-aarch64"),
+        ("manylinux_2_34_aarch64", "3.12", "manylinux2014-aarch64"),
+        ("manylinux2014_aarch64", "3.11", "bookworm-aarch64"),
+        ("manylinux2014_s390x", "3.12", None),
+        ("manylinux2014_aarch64", "3.7", None),
+    ],
+)
+def test_an_image_of_a_registry_builds_what_no_image_of_packages_can(
+    platform: str, python: str, expected: str | None
+) -> None:
+    target = Target.parse(platform, python)
+    found = catalog.image_for(target, obtainable=lambda _: True)
+    assert (found.name if found else None) == expected
+
+
+def test_nothing_is_proven_in_an_image_that_is_only_for_building() -> None:
+    target = Target.parse("manylinux2014_aarch64", "3.12")
+    for options in ({"at_least_floor": True}, {"role": Role.TARGET, "at_least_floor": False}):
+        found = catalog.image_for(target, obtainable=lambda _: True, **options)
+        assert found is None
 
 
 @pytest.mark.parametrize(

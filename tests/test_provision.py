@@ -33,11 +33,23 @@ def packages(program: str, known: set[str] | None = None, arch: str = "aarch64")
 @pytest.mark.parametrize(
     ("program", "expected"),
     [
-        ("apt-get", "bubblewrap util-linux mmdebstrap debian-archive-keyring qemu-user-static"),
-        ("dnf", "bubblewrap util-linux mmdebstrap debian-keyring qemu-user-static-aarch64"),
-        ("zypper", "bubblewrap util-linux mmdebstrap debian-archive-keyring qemu-linux-user"),
-        ("pacman", "bubblewrap util-linux mmdebstrap debian-archive-keyring qemu-user-static"),
-        ("apk", "bubblewrap util-linux-misc mmdebstrap debian-archive-keyring qemu-aarch64"),
+        (
+            "apt-get",
+            "bubblewrap util-linux mmdebstrap debian-archive-keyring skopeo qemu-user-static",
+        ),
+        ("dnf", "bubblewrap util-linux mmdebstrap debian-keyring skopeo qemu-user-static-aarch64"),
+        (
+            "zypper",
+            "bubblewrap util-linux mmdebstrap debian-archive-keyring skopeo qemu-linux-user",
+        ),
+        (
+            "pacman",
+            "bubblewrap util-linux mmdebstrap debian-archive-keyring skopeo qemu-user-static",
+        ),
+        (
+            "apk",
+            "bubblewrap util-linux-misc mmdebstrap debian-archive-keyring skopeo qemu-aarch64",
+        ),
     ],
 )
 def test_names_on_each_distribution(program: str, expected: str) -> None:
@@ -64,7 +76,7 @@ def test_a_distribution_that_renamed_a_package_is_followed() -> None:
 
 
 def test_what_a_distribution_has_not_is_said() -> None:
-    arch = {"bubblewrap", "util-linux", "debian-archive-keyring", "qemu-user-static"}
+    arch = {"bubblewrap", "util-linux", "debian-archive-keyring", "skopeo", "qemu-user-static"}
     manager = by_name("pacman")
     plan = provision.provision(EVERYTHING, AARCH64, manager, ("sudo",), arch.__contains__)
     assert plan.commands == (("sudo", *manager.install, *plan.packages),)
@@ -94,10 +106,13 @@ def missing(name: str) -> Check:
 
 
 def test_findings_become_needs_once_each() -> None:
-    names = ("bwrap", "unshare", "setpriv", "Debian's keys", "emulator for aarch64", "cache")
+    names = (
+        *("bwrap", "unshare", "setpriv", "Debian's keys", "skopeo"),
+        *("emulator for aarch64", "cache"),
+    )
     there = Check(name="mmdebstrap", state=State.OK, found="1.3.5")
     checks = (*map(missing, names), there)
-    wanted = (Need.SANDBOX, Need.NAMESPACES, Need.KEYS, Need.EMULATOR)
+    wanted = (Need.SANDBOX, Need.NAMESPACES, Need.KEYS, Need.PULLER, Need.EMULATOR)
     assert provision.needs(checks) == wanted
     assert [check.name for check in provision.beyond(checks)] == ["cache"]
 

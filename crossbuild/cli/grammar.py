@@ -202,6 +202,7 @@ _BUILDING = Group(
         Option(names=("--keep",), dest="keep", help="keep the build directory of what fails"),
         _ENGINE,
         _MIRROR,
+        _REGISTRY,
     ),
 )
 _PROOF = Group(
@@ -337,7 +338,7 @@ COMMANDS: Mapping[str, Command] = {
             Group(title="Output", options=(_OUTPUT, _JOBS)),
             _INDEX,
             _PROOF,
-            Group(title="Emulation", options=(_ENGINE, _MIRROR)),
+            Group(title="Emulation", options=(_ENGINE, _MIRROR, _REGISTRY)),
             _GENERAL,
         ),
         examples=("crossbuild merge plan.json parts -o wheelhouse",),
@@ -361,7 +362,7 @@ COMMANDS: Mapping[str, Command] = {
             Group(title="Requirements", options=(_FILE,)),
             _TARGET,
             _PROOF,
-            Group(title="Emulation", options=(_ENGINE, _MIRROR)),
+            Group(title="Emulation", options=(_ENGINE, _MIRROR, _REGISTRY)),
             _GENERAL,
         ),
         examples=("crossbuild verify ./wheels --target manylinux2014_aarch64 --python 3.11",),
@@ -369,7 +370,7 @@ COMMANDS: Mapping[str, Command] = {
     "doctor": Command(
         words="[--target PLATFORM]",
         summary="say what this host can do, and what to do where it cannot",
-        groups=(_TARGET, Group(title="Emulation", options=(_MIRROR,)), _GENERAL),
+        groups=(_TARGET, Group(title="Emulation", options=(_MIRROR, _REGISTRY)), _GENERAL),
     ),
     "setup": Command(
         words="[--target PLATFORM]",
@@ -387,18 +388,10 @@ COMMANDS: Mapping[str, Command] = {
                 ),
             ),
             _TARGET,
-            Group(title="Emulation", options=(_ENGINE, _MIRROR)),
+            Group(title="Emulation", options=(_ENGINE, _MIRROR, _REGISTRY)),
             _GENERAL,
         ),
     ),
-    "cache": Command(
-        words="[show|prune]",
-        summary="show or prune downloads, root file systems and built wheels",
-        groups=(
-            Group(
-                title="Pruning",
-                options=(
-                    Option(
     "images": Command(
         words="[list|build|pull|import|rm] [NAME|FILE…]",
         summary="show the machines that wheels are built and proven on; get or import one",
@@ -423,6 +416,14 @@ COMMANDS: Mapping[str, Command] = {
             "crossbuild images import ./my-kylin.tar.gz --name kylin",
         ),
     ),
+    "cache": Command(
+        words="[show|prune]",
+        summary="show or prune downloads, root file systems and built wheels",
+        groups=(
+            Group(
+                title="Pruning",
+                options=(
+                    Option(
                         names=("--older-than",),
                         dest="older_than",
                         metavar="DAYS",

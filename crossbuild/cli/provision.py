@@ -19,6 +19,7 @@ class Need(enum.Enum):
     NAMESPACES = "util-linux"
     UNPACKER = "mmdebstrap"
     KEYS = "Debian's archive keys"
+    PULLER = "skopeo"
     EMULATOR = "QEMU user-mode emulation"
 
 
@@ -30,6 +31,7 @@ _NEEDS = {
     "mount": Need.NAMESPACES,
     "mmdebstrap": Need.UNPACKER,
     "Debian's keys": Need.KEYS,
+    "skopeo": Need.PULLER,
 }
 
 
@@ -58,6 +60,7 @@ MANAGERS = (
             Need.NAMESPACES: ("util-linux",),
             Need.UNPACKER: ("mmdebstrap",),
             Need.KEYS: ("debian-archive-keyring",),
+            Need.PULLER: ("skopeo",),
             # Debian 13 moved the static emulators to qemu-user; before, that was dynamic.
             Need.EMULATOR: ("qemu-user-static", "qemu-user"),
         },
@@ -72,6 +75,7 @@ MANAGERS = (
             Need.NAMESPACES: ("util-linux",),
             Need.UNPACKER: ("mmdebstrap",),
             Need.KEYS: ("debian-keyring",),
+            Need.PULLER: ("skopeo",),
             Need.EMULATOR: ("qemu-user-static-{qemu}", "qemu-user-static"),
         },
     ),
@@ -85,6 +89,7 @@ MANAGERS = (
             Need.NAMESPACES: ("util-linux",),
             Need.UNPACKER: ("mmdebstrap",),
             Need.KEYS: ("debian-archive-keyring", "debian-keyring"),
+            Need.PULLER: ("skopeo",),
             Need.EMULATOR: ("qemu-linux-user",),
         },
     ),
@@ -98,6 +103,7 @@ MANAGERS = (
             Need.NAMESPACES: ("util-linux",),
             Need.UNPACKER: ("mmdebstrap",),
             Need.KEYS: ("debian-archive-keyring",),
+            Need.PULLER: ("skopeo",),
             Need.EMULATOR: ("qemu-user-static",),
         },
     ),
@@ -111,6 +117,7 @@ MANAGERS = (
             Need.NAMESPACES: ("util-linux-misc", "util-linux"),
             Need.UNPACKER: ("mmdebstrap",),
             Need.KEYS: ("debian-archive-keyring",),
+            Need.PULLER: ("skopeo",),
             Need.EMULATOR: ("qemu-{qemu}",),
         },
     ),

@@ -1,153 +1,119 @@
-"""Whether a daemon runs programs of another processor, and how it is made to.
+"""Roots that were not made from packages: pulled from a registry, or a user's own archive.
 
-The rule of binfmt_misc that counts is one of the daemon's kernel. It is tried for real: a
-program of a few instructions is loaded as an image and run.
+They stay as their makers left them. What is added: the interpreters' names that every image
+has, and the user that a sandbox runs as.
 """
 
 from __future__ import annotations
 
-import io
-import struct
-import tarfile
-from collections.abc import Callable
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
-from crossbuild.disk import guarded
-from crossbuild.engine import container, emulation, loading, tarring
-from crossbuild.engine.base import Limits
-from crossbuild.engine.container import Spec
-from crossbuild.engine.daemon import Daemon
-from crossbuild.engine.emulation import Emulation, Way
-from crossbuild.engine.labels import owned
-from crossbuild.engine.loading import REPOSITORY, Platform
-from crossbuild.errors import HostError
-from crossbuild.platforms import Arch
+from crossbuild.catalog import Archive, Image, Interpreter, Oci
+from crossbuild.disk import full_guarded, hash_of
+from crossbuild.engine import archives, inspection, registry
+from crossbuild.engine.registry import Registry
+from crossbuild.engine.unpacking import read_text, write_text
+from crossbuild.engine.within import entry
+from crossbuild.errors import IntegrityError, NetworkError, StorageError, UsageError
+from crossbuild.platforms import dotted
+from crossbuild.report import Reporter, waiting
 from crossbuild.store import Store
 
-_ANSWER = 42
-_PATIENCE = 60.0
-_EMULATOR = "crossbuild-qemu"
-_RULES = "/rules"
-_BASE = 0x10000
-_EXIT = {
-    "aarch64": "400580d2 a80b80d2 010000d4",
-    "armv7l": "2a00a0e3 0170a0e3 000000ef",
-    "loongarch64": "04a88002 0b748102 00002b00",
-    "ppc64le": "2a006038 01000038 02000044",
-    "riscv64": "1305a002 9308d005 73000000",
-    "s390x": "a729002a 0a01",
-    "x86_64": "bf2a000000 b83c000000 0f05",
-}
-"""Machine code: put 42 and the number of exit(2) where the kernel wants them, and call it."""
-_ABI = {"armv7l": 0x05000400, "ppc64le": 2, "riscv64": 4}
-"""e_flags, where a kernel or QEMU looks at them."""
+_SCHEMA = 1
+"""Raise it when the same source would be unpacked or finished differently."""
+_USER = "builder:x:1000:1000:builder:/work:/bin/sh\n"
 
 
-def program(arch: Arch) -> bytes:
-    """A whole static program that ends with the code 42 (elf(5))."""
-    code = bytes.fromhex(_EXIT[arch.name])
-    order = "<" if arch.little_endian else ">"
-    wide = arch.bits == 64
-    header, entry = (64, 56) if wide else (52, 32)
-    begin = header + entry
-    size = begin + len(code)
-    word = "Q" if wide else "I"
-    flags = _ABI.get(arch.name, 0)
-    file = (1, _BASE + begin, header, 0, flags, header, entry, 1, 0, 0, 0)
-    if wide:
-        segment = struct.pack(f"{order}IIQQQQQQ", 1, 5, 0, _BASE, _BASE, size, size, _BASE)
-    else:
-        segment = struct.pack(f"{order}IIIIIIII", 1, 0, _BASE, _BASE, size, size, 5, _BASE)
-    return (
-        emulation.header(arch) + struct.pack(f"{order}I3{word}I6H", *file) + segment + code
-    )
+def key(source: Oci | Archive) -> str:
+    """What the tree of a source is called in the store: its content's own name."""
+    return f"root-image-{_SCHEMA}-{source.digest.removeprefix('sha256:')[:32]}"
 
 
-def runs(daemon: Daemon, arch: Arch, store: Store) -> bool:
-    """Whether the daemon runs a program of this processor, found out by doing so.
-
-    Raises HostError when the daemon does something else altogether.
-    """
-    name = f"{REPOSITORY}/probe-{arch.name}:1"
-    platform = Platform.of(arch)
-    if not loading.here(daemon, name):
-        with store.scratch("probe") as directory:
-            layer = directory / "layer.tar"
-            with guarded(directory), tarfile.open(layer, "w") as tar:
-                tarring.content(tar, "probe", program(arch), 0o755)
-            loading.send(daemon, layer, name, platform)
-    spec = Spec(
-        image=name, platform=platform, command=["/probe"], volumes={}, limits=Limits(memory=1 << 28)
-    )
-    box = container.create(daemon, spec)
+def archive_of(path: Path) -> Archive:
+    """The source that a user's file is. Raises StorageError when it cannot be read."""
     try:
-        box.start()
-        return box.wait(_PATIENCE) == _ANSWER
-    except HostError as error:
-        if "exec format error" in str(error).lower():
-            return False
-        raise
-    finally:
-        box.remove()
+        return Archive(path=path, digest=f"sha256:{hash_of(path)}")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise StorageError(f"{path} cannot be read: {reason}") from error
 
 
-def ensure(daemon: Daemon, arch: Arch, store: Store, image: Callable[[], str]) -> None:
-    """Make the daemon run programs of this processor, if it does not.
+def unpacked(source: Archive, store: Store, reporter: Reporter) -> Path:
+    """The root of a user's archive, from the store or unpacked now.
 
-    ``image`` gives the name of a whole image of it in the daemon. Raises HostError, with the
-    one command that helps, where that cannot be done from here.
+    Raises UsageError when it is no image that can be used, or gone; IntegrityError when it is
+    damaged or not safe; StorageError, HostError.
     """
-    if runs(daemon, arch, store):
-        return
-    qemu = emulation.static_qemu(arch)
-    if qemu is not None and daemon.about.local and emulation.may_register():
-        emulation.register(Emulation(arch=arch, way=Way.GLOBAL, qemu=qemu))
-    elif qemu is not None and daemon.about.machine == emulation.machine():
-        _register_there(daemon, arch, qemu, image())
-    if not runs(daemon, arch, store):
-        raise HostError(
-            f"the Docker daemon at {daemon.address} cannot run {arch} programs: its kernel has "
-            "no emulator for them",
-            remedy="On the daemon's machine, let root run `apt-get install qemu-user-static`, "
-            "or use --engine rootfs.",
+    return store.make_tree(key(source), lambda root: _unpack(source, root, store, reporter))
+
+
+def pulled(
+    image: Image,
+    source: Oci,
+    store: Store,
+    *,
+    place: Registry | None,
+    reporter: Reporter,
+    environment: Mapping[str, str],
+) -> Path:
+    """The root of a registry's image, from the store or pulled now.
+
+    Raises NetworkError when no registry is known, and as ``registry.pull`` does.
+    """
+
+    def pull(root: Path) -> None:
+        if place is None:
+            raise NetworkError(
+                f"{image.name} comes from a registry, and none is configured",
+                remedy="Say which one has it with --registry HOST or CROSSBUILD_REGISTRY, or "
+                "import it from a file: `crossbuild images import FILE`.",
+            )
+        with store.scratch("pull") as scratch:
+            layout = scratch / "layout"
+            with waiting(reporter, f"pulling {source} from {place.host}"):
+                registry.pull(source, image.arch, place, layout, environment)
+            with waiting(reporter, f"unpacking {source}"), full_guarded(root):
+                archives.unpack_layout(layout, str(source), root, image.arch)
+        _check(image, root)
+        _finish(root, image.interpreters)
+
+    return store.make_tree(key(source), pull)
+
+
+def _check(image: Image, root: Path) -> None:
+    found = inspection.architecture(root, image.name)
+    if found != image.arch:
+        raise IntegrityError(
+            f"{image.name} is for {image.arch}, but what the registry sent is for {found}",
+            remedy="Take another registry.",
         )
 
 
-def _register_there(daemon: Daemon, arch: Arch, qemu: Path, image: str) -> None:
-    """Bring our emulator into a container and register it with the daemon's kernel from there.
+def _unpack(source: Archive, root: Path, store: Store, reporter: Reporter) -> None:
+    if not source.path.is_file():
+        raise UsageError(
+            f"{source.path}, which the image was imported from, is gone, and so is what was "
+            "made from it",
+            remedy="Import it again: `crossbuild images import FILE`.",
+        )
+    with waiting(reporter, f"unpacking {source.path.name}"), store.scratch("archive") as scratch:
+        with full_guarded(root):
+            archives.unpack(source.path, root, scratch)
+        _finish(root, inspection.inspect(root, source.path.name).interpreters)
 
-    The daemon mounts binfmt_misc, as a volume; the container needs no privileges, only to be
-    root's. With the flag F the kernel keeps the emulator open after the container is gone.
-    """
-    platform = Platform.of(arch)
-    volume = f"crossbuild-binfmt-{arch.name}"
-    options = {"type": "binfmt_misc", "device": "binfmt_misc"}
-    rule = emulation.rule(arch, Path("/", _EMULATOR))
-    command = [f"/{_EMULATOR}", "/bin/sh", "-c", f'printf %s "$1" >{_RULES}/register', "sh", rule]
-    spec = Spec(
-        image=image,
-        platform=platform,
-        command=command,
-        volumes={_RULES: volume},
-        limits=Limits(memory=1 << 30),
-        user=0,
-        writable_volumes=True,
-    )
-    with daemon.talking("make a volume"):
-        daemon.api.create_volume(volume, driver_opts=options, labels=dict(owned()))
-    try:
-        box = container.create(daemon, spec)
-        try:
-            stream = io.BytesIO()
-            tarring.pack(stream, qemu, _EMULATOR, public=True)
-            stream.seek(0)
-            box.put(stream, "/")
-            box.start()
-            box.wait(_PATIENCE)
-        finally:
-            box.remove()
-    except HostError:
-        pass  # what came of it is tried next, and what to do is said then
-    finally:
-        with daemon.talking("remove a volume"):
-            daemon.api.remove_volume(volume, force=True)
+
+def _finish(root: Path, interpreters: tuple[Interpreter, ...]) -> None:
+    """Make the names of the manylinux contract where they are missing (DESIGN section 3)."""
+    with full_guarded(root):
+        for interpreter in interpreters:
+            for name in ("python", "python3", f"python{dotted(interpreter.version)}"):
+                path = entry(root, f"{interpreter.directory}/{name}")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if not os.path.lexists(path):
+                    path.symlink_to(interpreter.path)
+        users = read_text(root, "etc/passwd")
+        if not any(line.split(":")[2:3] == ["1000"] for line in users.splitlines()):
+            whole = users if users.endswith("\n") or not users else f"{users}\n"
+            write_text(root, "etc/passwd", f"{whole}{_USER}")

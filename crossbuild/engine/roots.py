@@ -8,7 +8,7 @@ import json
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from crossbuild import process
@@ -114,6 +114,21 @@ class Roots:
         """Run a command in a root that is not finished, and may be written."""
         with self._host.sandbox(image, root, limits=_PREPARING, writable=True) as (session, _):
             return session.run(command)
+
+
+def obtainable(store: Store | None, registry: Registry | None) -> Callable[[Image], bool]:
+    """What tells whether an image can be had: from packages, a registry, or it is here.
+
+    Without a ``store`` nothing is here.
+    """
+
+    def has(image: Image) -> bool:
+        if isinstance(image.source, Debian) or (isinstance(image.source, Oci) and registry):
+            return True
+        keys = (tree_key(image, role) for role in image.roles)
+        return store is not None and any(store.tree(key) for key in keys)
+
+    return has
 
 
 def tree_key(image: Image, role: Role) -> str:
