@@ -27,7 +27,9 @@ _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 _OF_THE_KERNEL = frozenset({"dev", "proc", "sys"})
 """Their content is the running machine's: in a tar of one there can be anything."""
-_CONTRADICTIONS = frozenset({errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG})
+_CONTRADICTIONS = frozenset(
+    {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG}
+)
 """What an archive that contradicts itself leads to."""
 
 
