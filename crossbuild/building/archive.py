@@ -98,11 +98,23 @@ class _Checked:
             data = self._stream.read(wanted)
         self._left -= len(data)
         if self._left < 0:
-            raise IntegrityError(
-                f"{self._name} unpacks to more than {self._limit >> 20} MiB, "
-                "which no honest source archive of its size does"
-            )
+            raise _absurd(self._name, self._limit)
         return data
+
+
+class _Allowance:
+    """The bytes that may still be written; a hard link or a hole takes none of the archive."""
+
+    def __init__(self, limit: int, name: str) -> None:
+        self._left = limit
+        self._limit = limit
+        self._name = name
+
+    def spend(self, amount: int) -> None:
+        """Count bytes. Raises IntegrityError when they are more than are left."""
+        self._left -= amount
+        if self._left < 0:
+            raise _absurd(self._name, self._limit)
 
 
 def members(archive: Path, filename: str | None = None) -> Iterator[Member]:
@@ -114,7 +126,9 @@ def members(archive: Path, filename: str | None = None) -> Iterator[Member]:
     name = filename or archive.name
     seen = 0
     with _readable(name):
-        found = _zip_members(archive) if name.endswith(".zip") else _tar_members(archive, name)
+        found = (
+            _zip_members(archive, name) if name.endswith(".zip") else _tar_members(archive, name)
+        )
         for member in found:
             seen += 1
             if seen > _MOST_MEMBERS:
@@ -135,6 +149,7 @@ def extract(archive: Path, directory: Path, filename: str | None = None) -> None
 
 def _extract(archive: Path, directory: Path, filename: str | None) -> None:
     links: dict[Path, Member] = {}
+    allowance = _Allowance(_limit(archive), filename or archive.name)
     for member in members(archive, filename):
         path = directory / member.path
         if path in links:
@@ -143,12 +158,12 @@ def _extract(archive: Path, directory: Path, filename: str | None) -> None:
             links[path] = member
             continue
         with guarded(directory), _blamed(member):
-            _place(member, path, directory)
+            _place(member, path, directory, allowance)
     with guarded(directory):
         _link(links, directory)
 
 
-def _place(member: Member, path: Path, directory: Path) -> None:
+def _place(member: Member, path: Path, directory: Path, allowance: _Allowance) -> None:
     if member.kind is MemberKind.DIRECTORY:
         path.mkdir(parents=True, exist_ok=True)
         return
@@ -159,6 +174,7 @@ def _place(member: Member, path: Path, directory: Path) -> None:
         return
     with path.open("xb") as output:
         for block in _blocks(member, directory):
+            allowance.spend(len(block))
             output.write(block)
     path.chmod(0o755 if member.executable else 0o644)
     os.utime(path, (member.modified, member.modified))
@@ -179,7 +195,11 @@ def _blocks(member: Member, directory: Path) -> Iterator[bytes]:
 
 def _same(member: Member, path: Path, directory: Path) -> bool:
     """The member says nothing new: the file is there already, with these very bytes."""
-    return path.is_file() and b"".join(_blocks(member, directory)) == path.read_bytes()
+    if not path.is_file():
+        return False
+    with path.open("rb") as there:
+        same = all(there.read(len(block)) == block for block in _blocks(member, directory))
+        return same and not there.read(1)
 
 
 def _link(links: dict[Path, Member], directory: Path) -> None:
@@ -255,13 +275,14 @@ def _tar_kind(info: tarfile.TarInfo) -> MemberKind:
     raise MemberError(f"the archive member {info.name!r} is a device or a pipe")
 
 
-def _zip_members(archive: Path) -> Iterator[Member]:
-    limit = _limit(archive)
+def _zip_members(archive: Path, name: str) -> Iterator[Member]:
+    allowance = _Allowance(_limit(archive), name)
     with zipfile.ZipFile(archive) as opened:
         for info in opened.infolist():
             kind = _zip_kind(info)
+            allowance.spend(info.file_size)
             with opened.open(info) as stream:
-                checked = cast("IO[bytes]", _Checked(stream, limit, info.filename))
+                checked = cast("IO[bytes]", _Checked(stream, info.file_size, info.filename))
                 link = kind is MemberKind.SYMLINK
                 yield Member(
                     path=_safe(info.filename, info.filename),
@@ -271,7 +292,6 @@ def _zip_members(archive: Path) -> Iterator[Member]:
                     link=checked.read(4096).decode("utf-8", "replace") if link else "",
                     stream=None if kind is not MemberKind.FILE else checked,
                 )
-            limit -= info.file_size
 
 
 def _zip_kind(info: zipfile.ZipInfo) -> MemberKind:
@@ -303,6 +323,13 @@ def _safe(name: str, member: str) -> PurePosixPath:
 def _limit(archive: Path) -> int:
     allowed = max(_ALWAYS_ALLOWED, archive.stat().st_size * _RATIO)
     return min(allowed, _LARGEST)
+
+
+def _absurd(name: str, limit: int) -> IntegrityError:
+    return IntegrityError(
+        f"{name} unpacks to more than {limit >> 20} MiB, "
+        "which no honest source archive of its size does"
+    )
 
 
 def _clamped(modified: int) -> int:
