@@ -29,13 +29,16 @@ def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="session")
-def engine(shared_store: Store) -> Engine:
-    """The embedded engine; skips where the host cannot run the image's programs."""
+def engine(shared_store: Store, request: pytest.FixtureRequest) -> Engine:
+    """The embedded engine, or the one a test names; skips where the host cannot have it."""
+    name: str = getattr(request, "param", "rootfs")
     try:
         emulation.how(IMAGE.arch)
+        found = opening.opened(shared_store, name=name, environment=dict(os.environ))
+        found.check(IMAGE)
     except HostError as error:
-        pytest.skip(f"this host cannot run {IMAGE.name}: {error}")
-    return opening.opened(shared_store, environment=dict(os.environ))
+        pytest.skip(f"the engine {name} cannot run {IMAGE.name} here: {error}")
+    return found
 
 
 @pytest.fixture(scope="session")

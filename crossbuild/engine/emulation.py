@@ -74,8 +74,7 @@ class Emulation:
     @property
     def environment(self) -> Mapping[str, str]:
         """What every emulated program needs in its environment (qemu-user's documentation)."""
-        cpu = _CPUS.get(self.arch.name)
-        return {"QEMU_CPU": cpu} if cpu and self.way is not Way.NATIVE else {}
+        return {} if self.way is Way.NATIVE else variables(self.arch)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,6 +85,22 @@ class Fact:
     ok: bool
     found: str
     remedy: str = ""
+
+
+def variables(arch: Arch) -> Mapping[str, str]:
+    """What emulated programs of a processor need in their environment."""
+    cpu = _CPUS.get(arch.name)
+    return {"QEMU_CPU": cpu} if cpu else {}
+
+
+def machine() -> str:
+    """The processor of this host, as ``uname -m``."""
+    return os.uname().machine
+
+
+def may_register() -> bool:
+    """Whether this process may make rules for the whole host."""
+    return os.geteuid() == 0
 
 
 def how(arch: Arch) -> Emulation:
@@ -265,15 +280,15 @@ def _serves(path: Path, arch: Arch) -> bool:
     offset = int(fields.get("offset", "0"))
     magic = bytes.fromhex(fields.get("magic", ""))
     mask = bytes.fromhex(fields.get("mask", "")) or b"\xff" * len(magic)
-    header = _header(arch)[offset : offset + len(magic)]
-    return bool(magic) and len(header) == len(magic) and _masked(header, mask) == magic
+    begin = header(arch)[offset : offset + len(magic)]
+    return bool(magic) and len(begin) == len(magic) and _masked(begin, mask) == magic
 
 
 def _masked(data: bytes, mask: bytes) -> bytes:
     return bytes(byte & bits for byte, bits in zip(data, mask, strict=True))
 
 
-def _header(arch: Arch) -> bytes:
+def header(arch: Arch) -> bytes:
     """The first bytes of a program of this processor: e_ident, e_type EXEC, e_machine (elf(5))."""
     order: Literal["little", "big"] = "little" if arch.little_endian else "big"
     identity = b"\x7fELF" + bytes([arch.bits // 32, 1 if arch.little_endian else 2, 1])
@@ -286,7 +301,7 @@ def _pattern(arch: Arch) -> tuple[bytes, bytes]:
     mask = bytearray(b"\xff" * _ELF_HEADER)
     mask[7] = 0
     mask[16 if arch.little_endian else 17] = 0xFE
-    return _header(arch), bytes(mask)
+    return header(arch), bytes(mask)
 
 
 def _escaped(data: bytes) -> str:

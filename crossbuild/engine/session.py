@@ -6,7 +6,6 @@ import contextlib
 import errno
 import json
 import os
-import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -73,13 +72,7 @@ class RootfsSession:
             returncode = self._exit_code(outcome)
         if returncode != 0:
             _check_not_full(self._box.directory)
-        return ExecResult(
-            returncode=returncode,
-            signal=_signal(returncode, outcome),
-            output=outcome.output,
-            seconds=outcome.seconds,
-            stopped=outcome.stopped,
-        )
+        return replace(outcome, returncode=returncode).result
 
     def _exit_code(self, outcome: Outcome) -> int:
         """What the command returned, as bubblewrap wrote it down.
@@ -96,17 +89,6 @@ class RootfsSession:
             return outcome.returncode
         reason = (outcome.output.strip().splitlines() or ["no reason was given"])[-1]
         raise HostError(f"the sandbox could not start the command: {reason}")
-
-
-def _signal(returncode: int, outcome: Outcome) -> int | None:
-    """The signal a failed command died of, or that QEMU reports of a program it started."""
-    if returncode == 0 or outcome.stopped is not None:
-        return None
-    if outcome.crash is not None:
-        return outcome.crash
-    if returncode < 0:
-        return -returncode
-    return returncode - 128 if 128 < returncode < 128 + signal.NSIG else None
 
 
 def _check_not_full(directory: Path) -> None:

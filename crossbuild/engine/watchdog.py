@@ -1,4 +1,4 @@
-"""Runs one command of a session to its end or to a limit, reading what it prints.
+"""Watches one command of a session to its end or to a limit, reading what it prints.
 
 One thread does everything: it waits for output or the end, and every tenth of a second it
 looks at what the sandbox uses. The kernel enforces what it can (rlimits, the largest process
@@ -7,17 +7,19 @@ number, a cgroup where one can be made); this catches the rest.
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from crossbuild import process
 from crossbuild.disk import bytes_below
-from crossbuild.engine.base import Limits, Stop
+from crossbuild.engine.base import ExecResult, Limits, Stop
 from crossbuild.engine.output import Output
-from crossbuild.engine.usage import exact_memory, measure
+from crossbuild.engine.usage import Usage, exact_memory, measure
 
 _POLL = 0.1
 _BUSY = 0.01
@@ -39,6 +41,42 @@ class Outcome:
     stopped: Stop | None
     crash: int | None
 
+    @property
+    def signal(self) -> int | None:
+        """The signal a failed command died of, or that QEMU reports of a program it started."""
+        if self.returncode == 0 or self.stopped is not None:
+            return None
+        if self.crash is not None:
+            return self.crash
+        if self.returncode < 0:
+            return -self.returncode
+        code = self.returncode
+        return code - 128 if 128 < code < 128 + signal.NSIG else None
+
+    @property
+    def result(self) -> ExecResult:
+        """The same, as stages get it."""
+        return ExecResult(
+            returncode=self.returncode,
+            signal=self.signal,
+            output=self.output,
+            seconds=self.seconds,
+            stopped=self.stopped,
+        )
+
+
+class Meter(Protocol):
+    """Measures what a sandbox uses."""
+
+    def usage(self) -> Usage | None:
+        """What it uses now; None: nothing new is known of it."""
+
+    def memory(self) -> int:
+        """The bytes of memory in use, exactly; may come late."""
+
+    def disk(self) -> int:
+        """The bytes in its files; may take a while."""
+
 
 def supervise(
     argv: Sequence[str],
@@ -58,7 +96,8 @@ def supervise(
     with Output(log, on_line) as output:
         with process.started(argv, env=environment, stdout=output.writer) as child:
             output.close_writer()
-            stopped = _watch(child, output, _Gauge(child.pid, limits, directory))
+            meter = _ProcessMeter(child.pid, limits, directory)
+            stopped = watch(output, meter, limits, lambda wait: process.ended(child, wait))
         output.drain()
     process.check_cancelled()
     return Outcome(
@@ -70,12 +109,21 @@ def supervise(
     )
 
 
-def _watch(child: process.Child, output: Output, gauge: _Gauge) -> Stop | None:
+def watch(
+    output: Output, meter: Meter, limits: Limits, ended: Callable[[float], bool]
+) -> Stop | None:
+    """Read what a command prints until it has ended, or until it passes a limit: which one.
+
+    ``ended`` waits at most so many seconds for the end, once the output is closed. Raises
+    CancelledError when the run is being ended.
+    """
+    gauge = _Gauge(meter, limits)
     looked = time.monotonic()
     while True:
+        process.check_cancelled()
         if output.open:
             output.wait(_POLL)
-        elif process.ended(child, _POLL):
+        elif ended(_POLL):
             return None
         if time.monotonic() - looked >= _POLL:
             looked = time.monotonic()
@@ -86,16 +134,13 @@ def _watch(child: process.Child, output: Output, gauge: _Gauge) -> Stop | None:
 class _Gauge:
     """Compares what a sandbox uses with its limits."""
 
-    def __init__(self, pid: int, limits: Limits, directory: Path) -> None:
-        self._pid = pid
+    def __init__(self, meter: Meter, limits: Limits) -> None:
+        self._meter = meter
         self._limits = limits
-        self._directory = directory
         self._began = self._mark = time.monotonic()
         self._mark_cpu = 0.0
         self._disk = 0
         self._disk_due = 0.0
-        self._memory = 0
-        self._asking = threading.Thread()
 
     def check(self, last_output: float, printed: int) -> Stop | None:
         """The limit that is passed now, if one is."""
@@ -103,18 +148,52 @@ class _Gauge:
         limits = self._limits
         if now - self._began > limits.wall:
             return Stop.WALL
-        usage = measure(self._pid, limits.processes)
+        usage = self._meter.usage()
         if usage is None:
             return None
         if usage.processes > limits.processes:
             return Stop.PROCESSES
-        if usage.memory > limits.memory and self._exact_memory() > limits.memory:
+        if usage.memory > limits.memory and self._meter.memory() > limits.memory:
             return Stop.MEMORY
         if self._is_idle(now, usage.cpu, last_output):
             return Stop.IDLE
         return Stop.DISK if self._disk_use(now) + printed > limits.disk else None
 
-    def _exact_memory(self) -> int:
+    def _is_idle(self, now: float, cpu: float, last_output: float) -> bool:
+        """Whether nothing was printed and next to no CPU used since the mark, for too long."""
+        busy = abs(cpu - self._mark_cpu) > _BUSY * self._limits.idle
+        if busy or last_output > self._mark:
+            self._mark, self._mark_cpu = now, cpu
+        return now - self._mark > self._limits.idle
+
+    def _disk_use(self, now: float) -> int:
+        """Bytes on the disk, measured anew when the last measuring was long enough ago."""
+        if now >= self._disk_due:
+            self._disk = self._meter.disk()
+            ended = time.monotonic()
+            self._disk_due = ended + max(_POLL, (ended - now) / _DISK_SHARE)
+        return self._disk
+
+
+class _ProcessMeter:
+    """Measures a sandbox of this host by its outermost process and its directory."""
+
+    def __init__(self, pid: int, limits: Limits, directory: Path) -> None:
+        self._pid = pid
+        self._most = limits.processes
+        self._directory = directory
+        self._memory = 0
+        self._asking = threading.Thread()
+
+    def usage(self) -> Usage | None:
+        """From the sandbox's own /proc; see ``measure``."""
+        return measure(self._pid, self._most)
+
+    def disk(self) -> int:
+        """What its directory takes on the disk."""
+        return bytes_below(self._directory)
+
+    def memory(self) -> int:
         """The memory in use when last asked; asked on the side, for the answer can take long.
 
         The kernel gives it only when no thread of the process maps memory or forks: half a
@@ -128,18 +207,3 @@ class _Gauge:
 
     def _ask_memory(self) -> None:
         self._memory = exact_memory(self._pid)
-
-    def _is_idle(self, now: float, cpu: float, last_output: float) -> bool:
-        """Whether nothing was printed and next to no CPU used since the mark, for too long."""
-        busy = abs(cpu - self._mark_cpu) > _BUSY * self._limits.idle
-        if busy or last_output > self._mark:
-            self._mark, self._mark_cpu = now, cpu
-        return now - self._mark > self._limits.idle
-
-    def _disk_use(self, now: float) -> int:
-        """Bytes on the disk, measured anew when the last measuring was long enough ago."""
-        if now >= self._disk_due:
-            self._disk = bytes_below(self._directory)
-            ended = time.monotonic()
-            self._disk_due = ended + max(_POLL, (ended - now) / _DISK_SHARE)
-        return self._disk
