@@ -13,6 +13,8 @@ from crossbuild.cli.grammar import COMMANDS
 from crossbuild.errors import UsageError
 from crossbuild.model import Policy
 
+pytestmark = pytest.mark.pure
+
 
 def given(line: str) -> dict[str, Any]:
     """What a command line says, without what holds anyway."""

@@ -6,6 +6,8 @@ import pytest
 
 from crossbuild.building.diagnosis import Witness, reason, tail
 
+pytestmark = pytest.mark.pure
+
 EXIT = {"kind": "hook", "type": "SystemExit", "message": "error: command 'gcc' failed"}
 CALLED = {"kind": "hook", "type": "CalledProcessError", "message": "Command '['meson']' failed"}
 HEADER = "a.c:3:10: fatal error: foo.h: No such file or directory"

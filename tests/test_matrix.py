@@ -14,6 +14,8 @@ from crossbuild.model import BuildStep, EnvironmentPin, Plan, Purpose
 from tests import answers
 from tests.answers import TARGET, name
 
+pytestmark = pytest.mark.pure
+
 
 def built(label: str, *needs: str, purpose: Purpose = Purpose.TARGET) -> BuildStep:
     package, version = label.split()

@@ -33,6 +33,8 @@ from crossbuild.plan import best_wheel, plan, to_json
 from crossbuild.target import Target
 from tests.shelf import FITS, FOREIGN, PURE, name
 
+pytestmark = pytest.mark.pure
+
 TARGET = Target.parse("manylinux2014_aarch64", "3.11")
 
 

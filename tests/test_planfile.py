@@ -28,6 +28,8 @@ from crossbuild.planfile import Planned
 from tests import answers
 from tests.answers import TARGET, file, name
 
+pytestmark = pytest.mark.pure
+
 TOOL = replace(answers.built("tool", "2", {}), purpose=Purpose.BUILD_REQUIREMENT)
 ENVIRONMENT = (
     EnvironmentPin(name=name("setuptools"), version=Version("80"), file=file("setuptools.whl")),

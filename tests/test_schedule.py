@@ -10,6 +10,8 @@ import pytest
 from crossbuild import process
 from crossbuild.schedule import Skipped, in_order
 
+pytestmark = pytest.mark.pure
+
 
 @pytest.fixture(autouse=True)
 def _children_allowed() -> None:

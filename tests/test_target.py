@@ -16,6 +16,8 @@ from crossbuild.model import Refusal
 from crossbuild.platforms import ARCHES, Arch, Family
 from crossbuild.target import Target
 
+pytestmark = pytest.mark.pure
+
 AARCH64 = Target.parse("manylinux2014_aarch64", "3.11")
 
 
