@@ -33,6 +33,7 @@ _FILES = 4096
 _LIST = "-eo pid"
 """What ps(1) is to say: to read a command line it would wait for a process that forks."""
 _LATE = 4
+"""How many times more tasks the kernel allows than the watchdog does: it is to see them."""
 
 
 class Kind(enum.Enum):

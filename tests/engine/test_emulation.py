@@ -118,6 +118,7 @@ def test_a_kernel_without_private_rules_is_told_apart_from_a_missing_emulator(
         'case "$*" in *binfmt_misc*) echo "mount: /sys: permission denied." >&2; exit 32;; esac'
     )
     install(monkeypatch, tmp_path / "bin", unshare=refuse)
+    monkeypatch.setattr(emulation, "registered", lambda _: False)
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(HostError, match="cannot be run here: /sys: permission denied") as caught:
         emulation.how(AARCH64)
