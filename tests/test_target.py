@@ -340,10 +340,12 @@ def test_the_better_tag_has_the_lower_rank() -> None:
 
 def test_json() -> None:
     assert json.loads(json.dumps(AARCH64.to_json())) == {
+        "name": None,
         "platform": "manylinux2014_aarch64",
         "family": "manylinux",
         "arch": "aarch64",
         "floor": "2.17",
         "python": "3.11",
         "interpreter": "cp311",
+        "reported": None,
     }

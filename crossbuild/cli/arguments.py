@@ -64,6 +64,7 @@ class Options:
     smoke: bool = True
     imports: tuple[str, ...] = ()
     keep: bool = False
+    images: tuple[str, ...] = ()
     json: bool = False
     verbose: int = 0
     quiet: int = 0

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from rich.text import Text
 
-from crossbuild import checkup, document, pipeline, process
+from crossbuild import checkup, document, pipeline, probing, process
+from crossbuild.catalog import Image
 from crossbuild.checkup import Order, check_up
-from crossbuild.cli import doctor, hostviews, images, pieces, provision, request, tables
+from crossbuild.cli import doctor, hostviews, images, machines, pieces, provision, request, tables
 from crossbuild.cli.arguments import Options
 from crossbuild.cli.doctor import Check, Question
 from crossbuild.cli.images import Shelf
@@ -23,6 +24,7 @@ from crossbuild.cli.request import Surroundings
 from crossbuild.cli.screen import Answer, Screen
 from crossbuild.engine import opening, roots
 from crossbuild.engine.host import Host
+from crossbuild.engine.imported import resolve_image
 from crossbuild.engine.roots import Roots
 from crossbuild.errors import EXIT_OK, HostError, UsageError
 from crossbuild.model import RunResult
@@ -34,6 +36,8 @@ from crossbuild.platforms import ARCHES, Arch
 from crossbuild.report import Level, Message, Reporter
 from crossbuild.resolution.uv import Uv
 from crossbuild.store import Store
+from crossbuild.target import Target
+from crossbuild.targets import probe
 from crossbuild.workbench import Services
 
 _OLD = 30.0
@@ -65,7 +69,7 @@ class Call:
         """
         self.screen.redact = indexes.redact
         with self.screen.progress(self.verbosity) as reporter:
-            for warning in indexes.warnings:
+            for warning in (*indexes.warnings, *request.doubts(self.options)):
                 reporter.emit(Message(text=warning, level=Level.WARNING))
             store = Store(request.cache(self.options, self.around), reporter=reporter)
             store.sweep()
@@ -77,6 +81,7 @@ class Call:
         registry = request.registry(self.options, self.around)
         engine = opening.opened(
             store,
+            name=self.options.engine,
             reporter=reporter,
             mirror=self.options.mirror,
             registry=registry,
@@ -97,7 +102,7 @@ class Call:
 def _published(work: Callable[[Request, Services], RunResult], call: Call) -> Answer:
     asked, indexes = request.requested(call.options, call.around)
     with call.services(indexes) as services:
-        result = work(asked, services)
+        result = work(replace(asked, images=call.images(services)), services)
     return Answer(
         code=result.exit_code,
         document=document.report(result, asked.wanted, asked.target),
@@ -117,15 +122,11 @@ def _verify(call: Call) -> Answer:
     options = call.options
     if not options.words:
         raise UsageError("no directory is named", remedy="For example: crossbuild verify DIR")
-    target = request.target(options)
+    if options.images and not options.smoke:
+        raise UsageError("--image asks for a proof, --no-smoke for none", remedy="Give one.")
+    said = bool(options.target) or not options.images
+    target = request.target(options, call.around) if said else None
     found = request.asked(options, call.around)
-    order = Order(
-        directory=Path(options.words[0]),
-        target=target,
-        wanted=tuple(found.requirements) or None,
-        smoke=options.smoke,
-        imports=options.imports,
-    )
     with call.services(request.indexes(options, call.around, found)) as services:
         result = check_up(order, services)
     return Answer(
@@ -135,14 +136,31 @@ def _verify(call: Call) -> Answer:
     )
 
 
+        images = call.images(services)
+        target = target or _told(images[0], options, services)
+        order = Order(
+            directory=Path(options.words[0]),
+            target=target,
+            wanted=tuple(found.requirements) or None,
+            smoke=options.smoke,
+            imports=options.imports,
+            images=images,
+        )
 def _question(call: Call, *, online: bool) -> Question:
     options = call.options
-    target = request.target(options) if options.target else None
+    target = request.target(options, call.around) if options.target else None
     return Question(
         arch=target.arch if target else ARCHES[_ARCH],
         target=target,
         cache=request.cache(options, call.around),
         mirror=options.mirror,
+def _told(image: Image, options: Options, services: Services) -> Target:
+    """The target where none was said: what the first image is, as its own Python tells."""
+    found = probing.interpreter(image, options.python)
+    document = probing.probe(image, found, services.engine)
+    return replace(probe.target(document, Path(image.name)), name=image.name)
+
+
         registry=request.registry(options, call.around),
         index=(lambda: _reach(call)) if online else None,
     )
@@ -301,3 +319,5 @@ COMMANDS: Mapping[str, Callable[[Call], Answer]] = {
     "images": _images,
     "cache": _cache,
 }
+    "targets": machines.show_targets,
+    "probe": machines.run_probe,

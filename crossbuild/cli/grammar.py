@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crossbuild.cli import reading
@@ -85,7 +85,7 @@ _ENGINE = Option(
     dest="engine",
     metavar="NAME",
     read=reading.engine,
-    help="where emulated code runs: auto or rootfs",
+    help="where emulated code runs: auto, rootfs or docker",
 )
 _MIRROR = Option(
     names=("--mirror",),
@@ -100,6 +100,13 @@ _REGISTRY = Option(
     read=registry.parse,
     help="where images that no package makes are pulled from",
 )
+_PYTHON = Option(
+    names=("--python",),
+    dest="python",
+    metavar="X.Y",
+    read=reading.python_version,
+    help="its CPython (default: a named target's own, else what runs crossbuild)",
+)
 _TARGET = Group(
     title="Target",
     options=(
@@ -107,15 +114,10 @@ _TARGET = Group(
             names=("--target",),
             dest="target",
             metavar="PLATFORM",
-            help="such as manylinux2014_aarch64, musllinux_1_2_x86_64",
+            help="a tag such as manylinux2014_aarch64, a name such as debian-11 "
+            "(`crossbuild targets`), or a probe.json",
         ),
-        Option(
-            names=("--python",),
-            dest="python",
-            metavar="X.Y",
-            read=reading.python_version,
-            help="its CPython (default: the one that runs crossbuild)",
-        ),
+        _PYTHON,
     ),
 )
 _REQUIREMENTS = Group(title="Requirements", options=(_FILE, _CONSTRAINT))
@@ -212,9 +214,17 @@ _PROOF = Group(
             names=("--no-smoke",),
             dest="smoke",
             stores=False,
+_IMAGE = Option(
+    names=("--image",),
+    dest="images",
+    metavar="IMAGE",
+    many=True,
+    help="prove it there: a name of `crossbuild images`, or a tar of your machine",
+)
             help="do not install and import in the emulated target",
         ),
         Option(
+        _IMAGE,
             names=("--import",),
             dest="imports",
             metavar="MODULE",
@@ -365,7 +375,34 @@ COMMANDS: Mapping[str, Command] = {
             Group(title="Emulation", options=(_ENGINE, _MIRROR, _REGISTRY)),
             _GENERAL,
         ),
-        examples=("crossbuild verify ./wheels --target manylinux2014_aarch64 --python 3.11",),
+        examples=(
+            "crossbuild verify ./wheels --target manylinux2014_aarch64 --python 3.11",
+            "crossbuild verify ./wheels --target kylin-v10-sp1-desktop --image ./my-kylin.tar",
+        ),
+    ),
+    "targets": Command(
+        words="",
+        summary="list the machines that have a name, and how surely they are known",
+        groups=(_GENERAL,),
+    ),
+    "probe": Command(
+        words="",
+        summary="print a script that tells, as a target, what the machine is that runs it",
+        groups=(
+            Group(
+                title="Probing an image",
+                options=(
+                    replace(_IMAGE, help="run it there, and print what it tells"),
+                    replace(_PYTHON, help="with its CPython X.Y (default: its newest)"),
+                ),
+            ),
+            Group(title="Emulation", options=(_ENGINE, _MIRROR, _REGISTRY)),
+            _GENERAL,
+        ),
+        examples=(
+            "crossbuild probe > probe.py   # there: python3 probe.py > probe.json",
+            "crossbuild probe --image bullseye-aarch64",
+        ),
     ),
     "doctor": Command(
         words="[--target PLATFORM]",

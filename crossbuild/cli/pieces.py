@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,7 @@ def merge(call: Call) -> Answer:
     options = call.options
     asked = request.carried_out(options, given, options.output)
     with call.services(request.indexes(options, call.around)) as services:
+        asked = replace(asked, images=call.images(services))
         result = pipeline.merge(asked, services, given, tuple(map(Path, rest)))
     return Answer(
         code=result.exit_code,

@@ -20,6 +20,7 @@ from crossbuild.net.configuration import Indexes, load
 from crossbuild.pipeline import Request
 from crossbuild.planfile import Planned
 from crossbuild.target import Target
+from crossbuild.targets import choice
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +35,7 @@ class Surroundings:
 def requested(options: Options, around: Surroundings) -> tuple[Request, Indexes]:
     """Everything that can be said wrongly about a run, read before anything is opened."""
     found = asked(options, around)
-    whole = _request(options, wanted(options, found), target(options), options.output)
+    whole = _request(options, wanted(options, found), target(options, around), options.output)
     return whole, indexes(options, around, found)
 
 
@@ -90,20 +91,26 @@ def _formats(options: Options, found: Requested) -> Formats:
     )
 
 
-def target(options: Options) -> Target:
+def target(options: Options, around: Surroundings) -> Target:
     """The machine the wheels are for. Raises UsageError, with the forms, when it is not said."""
     if options.target is None:
         raise UsageError(
             "--target is missing: which machine are the wheels for?",
             remedy="For example --target manylinux2014_aarch64 (glibc 2.17 or newer), "
-            "manylinux_2_28_x86_64, musllinux_1_2_aarch64 or linux_aarch64.",
+            "manylinux_2_28_x86_64, musllinux_1_2_aarch64, linux_aarch64, or a name that "
+            "`crossbuild targets` lists.",
         )
-    return Target.parse(options.target, python(options))
+    return choice.target(
+        options.target,
+        options.python,
+        default_python=f"{sys.version_info[0]}.{sys.version_info[1]}",
+        directory=around.directory,
+    )
 
 
-def python(options: Options) -> str:
-    """The target's CPython as X.Y; the running interpreter's when it is not said."""
-    return options.python or f"{sys.version_info[0]}.{sys.version_info[1]}"
+def doubts(options: Options) -> tuple[str, ...]:
+    """What is not certain of a target that was named, a sentence each."""
+    return choice.doubts(options.target, options.python) if options.target else ()
 
 
 def limits(options: Options) -> Limits:
