@@ -23,6 +23,7 @@ from crossbuild.store import Store
 
 _SCHEMA = 1
 """Raise it when the same source would be unpacked or finished differently."""
+_AGAIN = "Import it again: `crossbuild images import FILE`."
 _USER = "builder:x:1000:1000:builder:/work:/bin/sh\n"
 
 
@@ -96,7 +97,12 @@ def _unpack(source: Archive, root: Path, store: Store, reporter: Reporter) -> No
         raise UsageError(
             f"{source.path}, which the image was imported from, is gone, and so is what was "
             "made from it",
-            remedy="Import it again: `crossbuild images import FILE`.",
+            remedy=_AGAIN,
+        )
+    if archive_of(source.path) != source:
+        raise UsageError(
+            f"{source.path} is another file now, and what was made from the first is gone",
+            remedy=_AGAIN,
         )
     with waiting(reporter, f"unpacking {source.path.name}"), store.scratch("archive") as scratch:
         with full_guarded(root):

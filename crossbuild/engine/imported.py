@@ -58,7 +58,7 @@ def remember(path: Path, name: str | None, store: Store, reporter: Reporter) -> 
 
     ``name`` None: the file's. Raises UsageError for a name that is taken or cannot be one.
     """
-    chosen = name or _named_after(path)
+    chosen = _named_after(path) if name is None else name
     if not _NAME.fullmatch(chosen) or is_path(chosen):
         raise UsageError(
             f"{chosen!r} cannot be the name of an image",

@@ -16,7 +16,7 @@ import shutil
 import stat
 import tarfile
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from crossbuild import process
 from crossbuild.disk import remove_tree
@@ -51,11 +51,15 @@ class Unpacker:
         the root; an OSError of the disk passes.
         """
         new: set[Path] = set()
+        watched = _Tail(stream)
         try:
-            with tarfile.open(fileobj=stream, mode="r|") as archive:
+            with tarfile.open(fileobj=cast("IO[bytes]", watched), mode="r|") as archive:
                 for member in archive:
                     process.check_cancelled()
                     self._one(archive, member, new, what, layered=layered)
+            # A layer has a hash; tarfile takes a plain tar cut between two members for whole.
+            if not layered and not watched.is_end():
+                raise tarfile.ReadError("it is cut short")
         except (tarfile.TarError, EOFError) as error:
             raise IntegrityError(f"{what} is damaged: {error}") from error
 
@@ -158,6 +162,25 @@ def read_text(root: Path, name: str) -> str:
     if not path.is_file():
         return ""
     return path.read_text(encoding="utf-8", errors="surrogateescape")
+
+
+class _Tail:
+    """A stream whose last block is remembered: a tar ends with zeros (pax(1), ustar)."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._last = b""
+
+    def read(self, size: int) -> bytes:
+        block = self._stream.read(size)
+        self._last = (self._last + block)[-tarfile.BLOCKSIZE :]
+        return block
+
+    def is_end(self) -> bool:
+        """Read what is left; whether it ends as a tar does."""
+        while self.read(1 << 20):
+            pass
+        return self._last == bytes(tarfile.BLOCKSIZE)
 
 
 def _safe(name: str, what: str) -> str:

@@ -207,7 +207,7 @@ def test_a_file_keeps_its_time_or_its_byte_code_is_stale(tmp_path: Path) -> None
     assert (root / "a.py").stat().st_mtime == 1_600_000_000
 
 
-@pytest.mark.parametrize("cut", [100, 600, 1024 + 100])
+@pytest.mark.parametrize("cut", [100, 600, 1024 + 100, 512 * 3, 512 * 3 + 100])
 def test_a_tar_that_is_cut_short_is_damaged(tmp_path: Path, cut: int) -> None:
     whole = tar([file("a", b"x" * 600), file("b", b"x" * 600)])
     (tmp_path / "root").mkdir()
