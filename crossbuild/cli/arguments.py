@@ -63,8 +63,8 @@ class Options:
     memory: int = Limits().memory
     smoke: bool = True
     imports: tuple[str, ...] = ()
-    keep: bool = False
     images: tuple[str, ...] = ()
+    keep: bool = False
     json: bool = False
     verbose: int = 0
     quiet: int = 0

@@ -98,6 +98,13 @@ class Call:
             jobs=request.jobs(self.options),
         )
 
+    def images(self, services: Services) -> tuple[Image, ...]:
+        """The images that were named: the catalog's, imported ones, files. Raises UsageError."""
+        return tuple(
+            resolve_image(said, services.store, services.reporter, directory=self.around.directory)
+            for said in self.options.images
+        )
+
 
 def _published(work: Callable[[Request, Services], RunResult], call: Call) -> Answer:
     asked, indexes = request.requested(call.options, call.around)
@@ -128,14 +135,6 @@ def _verify(call: Call) -> Answer:
     target = request.target(options, call.around) if said else None
     found = request.asked(options, call.around)
     with call.services(request.indexes(options, call.around, found)) as services:
-        result = check_up(order, services)
-    return Answer(
-        code=result.exit_code,
-        document=checkup.to_json(result, target),
-        show=lambda page: tables.verified(page, result, target),
-    )
-
-
         images = call.images(services)
         target = target or _told(images[0], options, services)
         order = Order(
@@ -146,6 +145,21 @@ def _verify(call: Call) -> Answer:
             imports=options.imports,
             images=images,
         )
+        result = check_up(order, services)
+    return Answer(
+        code=result.exit_code,
+        document=checkup.to_json(result, target),
+        show=lambda page: tables.verified(page, result, target),
+    )
+
+
+def _told(image: Image, options: Options, services: Services) -> Target:
+    """The target where none was said: what the first image is, as its own Python tells."""
+    found = probing.interpreter(image, options.python)
+    document = probing.probe(image, found, services.engine)
+    return replace(probe.target(document, Path(image.name)), name=image.name)
+
+
 def _question(call: Call, *, online: bool) -> Question:
     options = call.options
     target = request.target(options, call.around) if options.target else None
@@ -154,13 +168,6 @@ def _question(call: Call, *, online: bool) -> Question:
         target=target,
         cache=request.cache(options, call.around),
         mirror=options.mirror,
-def _told(image: Image, options: Options, services: Services) -> Target:
-    """The target where none was said: what the first image is, as its own Python tells."""
-    found = probing.interpreter(image, options.python)
-    document = probing.probe(image, found, services.engine)
-    return replace(probe.target(document, Path(image.name)), name=image.name)
-
-
         registry=request.registry(options, call.around),
         index=(lambda: _reach(call)) if online else None,
     )
@@ -318,6 +325,6 @@ COMMANDS: Mapping[str, Callable[[Call], Answer]] = {
     "setup": _setup,
     "images": _images,
     "cache": _cache,
-}
     "targets": machines.show_targets,
     "probe": machines.run_probe,
+}

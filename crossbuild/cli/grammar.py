@@ -207,13 +207,6 @@ _BUILDING = Group(
         _REGISTRY,
     ),
 )
-_PROOF = Group(
-    title="Proof",
-    options=(
-        Option(
-            names=("--no-smoke",),
-            dest="smoke",
-            stores=False,
 _IMAGE = Option(
     names=("--image",),
     dest="images",
@@ -221,10 +214,17 @@ _IMAGE = Option(
     many=True,
     help="prove it there: a name of `crossbuild images`, or a tar of your machine",
 )
+_PROOF = Group(
+    title="Proof",
+    options=(
+        _IMAGE,
+        Option(
+            names=("--no-smoke",),
+            dest="smoke",
+            stores=False,
             help="do not install and import in the emulated target",
         ),
         Option(
-        _IMAGE,
             names=("--import",),
             dest="imports",
             metavar="MODULE",
