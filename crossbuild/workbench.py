@@ -9,20 +9,38 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+from packaging.requirements import Requirement
 
 from crossbuild import catalog, wording
-from crossbuild.building import sources
+from crossbuild.building import cibuildwheel, dressing, environment, sources
 from crossbuild.building.backend import Workshop
+from crossbuild.building.cibuildwheel import Cibuildwheel
+from crossbuild.building.dressing import Dressed
 from crossbuild.catalog import Image, Role
-from crossbuild.engine.base import Engine, Limits
+from crossbuild.engine.automatic import AutomaticEngine
+from crossbuild.engine.base import Engine, Limits, Root
+from crossbuild.engine.daemon import Daemon
+from crossbuild.engine.docker import DockerEngine
 from crossbuild.errors import BuildError, CrossbuildError, HostError
 from crossbuild.fetch import fetch
-from crossbuild.model import File, Inspection, Pin, SourceMetadata
+from crossbuild.model import (
+    Builder,
+    FetchStep,
+    File,
+    Formats,
+    Inspection,
+    Pin,
+    SourceMetadata,
+    Wanted,
+)
 from crossbuild.net.http import Http
 from crossbuild.net.index import Index
+from crossbuild.plan import plan as make_plan
 from crossbuild.report import Level, Message, Reporter
 from crossbuild.resolution.uv import Uv
+from crossbuild.resolve import resolve
 from crossbuild.store import Store
 from crossbuild.target import Target
 from crossbuild.toolchain import zig
@@ -45,6 +63,7 @@ class Services:
     reporter: Reporter
     jobs: int
     obtainable: Callable[[Image], bool] = catalog.from_packages
+    builder: Builder = Builder.LADDER
 
 
 def download(files: Sequence[File], services: Services) -> list[Path]:
@@ -60,13 +79,19 @@ def download(files: Sequence[File], services: Services) -> list[Path]:
 
 
 class Workbench:
-    """The workshop of one target, and the inspector of its sdists."""
+    """The workshop of one target, and the inspector of its sdists.
+
+    Raises HostError at once where the builder asked for is not installed.
+    """
 
     def __init__(self, services: Services, target: Target, limits: Limits) -> None:
+        if services.builder is not Builder.LADDER:
+            cibuildwheel.version()
+            cibuildwheel.program()
         self._services = services
         self._target = target
         self._limits = limits
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()
         self._asking: Workshop | None = None
         self._making: Workshop | None = None
 
@@ -102,8 +127,12 @@ class Workbench:
         with self._guard:
             if self._making is None:
                 services = self._services
-                toolchain = zig.prepare(services.store, self._target, services.reporter)
-                self._making = self._open(toolchain)
+                foreign = services.builder is Builder.CIBUILDWHEEL
+                self._making = self._open(
+                    None
+                    if foreign
+                    else zig.prepare(services.store, self._target, services.reporter)
+                )
             return self._making
 
     @property
@@ -111,14 +140,16 @@ class Workbench:
         """The workshop that asks backends for metadata: that needs no compilers of ours."""
         with self._guard:
             if self._asking is None:
-                self._asking = self._open(None)
+                self._asking = self._open(None, asking=True)
             return self._asking
 
-    def _open(self, toolchain: Toolchain | None) -> Workshop:
+    def _open(self, toolchain: Toolchain | None, *, asking: bool = False) -> Workshop:
         services = self._services
+        root = services.engine.prepare(self.image(), Role.BUILD)
+        ours = asking or services.builder is Builder.LADDER
         return Workshop(
             engine=services.engine,
-            root=services.engine.prepare(self.image(), Role.BUILD),
+            root=root,
             toolchain=toolchain,
             store=services.store,
             uv=services.uv,
@@ -126,7 +157,52 @@ class Workbench:
             limits=self._limits,
             reporter=services.reporter,
             jobs=services.jobs,
+            cibuildwheel=None if ours else self._cibuildwheel(root),
         )
+
+    def _cibuildwheel(self, root: Root) -> Cibuildwheel:
+        """cibuildwheel, with an image of the root that has what it calls in there.
+
+        Raises HostError where Docker does not run the builds, ResolutionError where the index
+        lacks the tools.
+        """
+        services, target = self._services, self._target
+        daemon = _daemon(services.engine, root.image)
+        interpreter = root.image.interpreter(target.python)
+        if interpreter is None:
+            raise HostError(f"the image {root.image.name} has no CPython {target.python_version}")
+        tools = None
+        if not dressing.equipped(root, interpreter):
+            prefix = str(PurePosixPath(interpreter.directory).parent)
+            tools = environment.make(
+                self._tools(), interpreter, target,
+                uv=services.uv, store=services.store, prefix=prefix,
+            )  # fmt: skip
+        dressed = Dressed(
+            daemon=daemon, store=services.store, root=root, interpreter=interpreter, tools=tools
+        )
+        return Cibuildwheel(
+            containers=dressed, store=services.store, target=target, limits=self._limits
+        )
+
+    def _tools(self) -> list[Path]:
+        """The wheels of what cibuildwheel calls in the image, for the target's Python."""
+        services = self._services
+        wanted = Wanted(
+            requirements=tuple(map(Requirement, dressing.TOOLS)),
+            formats=Formats(only_binary_all=True),
+        )
+        found = resolve(
+            wanted,
+            self._target,
+            uv=services.uv,
+            index=services.index,
+            inspector=self,
+            refused={},
+            reporter=services.reporter,
+        )
+        steps = make_plan(found, self._target, wanted.formats, {}).steps
+        return self.download([step.file for step in steps if isinstance(step, FetchStep)])
 
     def download(self, files: Sequence[File]) -> list[Path]:
         """Fetch files to the store, in the order given. Raises the first one's error."""
@@ -154,7 +230,8 @@ class Workbench:
         """Ask the sdist's backend, in a sandbox of the target, for what only it knows.
 
         A backend that fails is no reason to end the run where the closure does not depend on
-        its answer: the build will fail by itself, and the other packages go on.
+        its answer: the build will fail by itself, and the other packages go on. Nor where
+        cibuildwheel builds: the backend may need what runs before it there.
         """
         wheels = [pin.files[0] for pin in environment]
         source, *paths = self.download([file, *wheels])
@@ -162,7 +239,7 @@ class Workbench:
             tree = self._asker.environment(paths)
             return self._asker.inspect(source, inspection, tree)
         except BuildError as error:
-            if inspection.metadata is None:
+            if inspection.metadata is None and self._services.builder is Builder.LADDER:
                 raise
             text = f"{inspection.name} {inspection.version} could not be asked: {error}"
             self._services.reporter.emit(Message(text=text, level=Level.WARNING))
@@ -173,3 +250,15 @@ def _path(got: Path | CrossbuildError) -> Path:
     if isinstance(got, CrossbuildError):
         raise got
     return got
+
+
+def _daemon(engine: Engine, image: Image) -> Daemon:
+    """The daemon that runs an image's programs. Raises HostError where it is another engine."""
+    if isinstance(engine, AutomaticEngine):
+        engine = engine.chosen(image)
+    if isinstance(engine, DockerEngine):
+        return engine.daemon
+    raise HostError(
+        "cibuildwheel builds in Docker alone, and this run uses the embedded engine",
+        remedy="Give --engine docker, or build without --builder.",
+    )

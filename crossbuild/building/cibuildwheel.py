@@ -77,8 +77,9 @@ class Place:
 class Containers(Protocol):
     """What cibuildwheel needs of a daemon."""
 
-    key: str
-    """Stands for the image with everything in it."""
+    @property
+    def key(self) -> str:
+        """Stands for the image with everything in it."""
 
     @property
     def variables(self) -> Mapping[str, str]:

@@ -13,7 +13,7 @@ from crossbuild.cli.grammar import COMMANDS, Option
 from crossbuild.engine.base import Limits
 from crossbuild.engine.registry import Registry
 from crossbuild.errors import UsageError
-from crossbuild.model import Policy
+from crossbuild.model import Builder, Policy
 
 _ELSEWHERE = {
     "--platform": "The target's platform is --target here.",
@@ -57,6 +57,7 @@ class Options:
     registry: Registry | None = None
     name: str | None = None
     engine: str = "auto"
+    builder: Builder = Builder.LADDER
     jobs: int | None = None
     timeout: float = Limits().wall
     idle_timeout: float = Limits().idle

@@ -96,6 +96,7 @@ class Call:
             obtainable=roots.obtainable(store, registry),
             reporter=reporter,
             jobs=request.jobs(self.options),
+            builder=self.options.builder,
         )
 
     def images(self, services: Services) -> tuple[Image, ...]:

@@ -202,6 +202,13 @@ _BUILDING = Group(
             help="memory for one build (default: 8G)",
         ),
         Option(names=("--keep",), dest="keep", help="keep the build directory of what fails"),
+        Option(
+            names=("--builder",),
+            dest="builder",
+            metavar="NAME",
+            read=reading.builder,
+            help="crossbuild (default), cibuildwheel, or cibuildwheel+native (our compilers)",
+        ),
         _ENGINE,
         _MIRROR,
         _REGISTRY,

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 from packaging.utils import InvalidName, canonicalize_name
 
-from crossbuild.model import Formats, Policy
+from crossbuild.model import Builder, Formats, Policy
 
-ENGINES = ("auto", "rootfs")
+ENGINES = ("auto", "rootfs", "docker")
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -59,6 +59,15 @@ def policy(text: str) -> Policy:
         return Policy(text)
     except ValueError as error:
         raise ValueError(f"{text!r} is no policy; there are wheel-first and newest") from error
+
+
+def builder(text: str) -> Builder:
+    """Read ``crossbuild``, ``cibuildwheel`` or ``cibuildwheel+native``."""
+    try:
+        return Builder(text)
+    except ValueError as error:
+        known = " and ".join(builder.value for builder in Builder)
+        raise ValueError(f"{text!r} is no builder; there are {known}") from error
 
 
 def engine(text: str) -> str:
