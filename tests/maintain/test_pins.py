@@ -11,7 +11,10 @@ import pytest
 
 from crossbuild import catalog, process
 from crossbuild.catalog import Oci
+from crossbuild.engine import registry
 from tests.maintain import pins
+from tests.registry import serving
+from tests.tars import file, laid_out, layout, tar
 
 FILES = [pins.IMAGES / f"{name}.toml" for name in pins.GLIBC]
 LIST = """\
@@ -77,3 +80,19 @@ def _of_cibuildwheel(version: str, directory: Path) -> zipfile.Path:
     process.run([*argv, "--dest", str(directory), f"cibuildwheel=={version}"])
     (wheel,) = directory.glob("cibuildwheel-*.whl")
     return zipfile.Path(wheel, "cibuildwheel/resources/")
+
+
+def test_the_image_with_cpython_38_is_asked_of_a_registry(tmp_path: Path) -> None:
+    layers = [tar([file("a")])]
+    with serving(tmp_path / "registry") as local:
+        digest = local.push(
+            laid_out(layout(layers), tmp_path / "layout"),
+            "pypa/manylinux2014_aarch64",
+            pins.OLD_TAG,
+        )
+        pins.write([pins.old(registry.parse(local.place))], tmp_path)
+    (image,) = catalog.read(tmp_path / "manylinux2014-cp38.toml")
+    assert image.source == Oci(
+        repository="pypa/manylinux2014_aarch64", tag=pins.OLD_TAG, digest=digest
+    )
+    assert image.interpreter((3, 8)) is not None
