@@ -15,6 +15,7 @@ from rich.text import Text
 from crossbuild import wording
 from crossbuild.checkup import CheckUp
 from crossbuild.cli.page import Page, said
+from crossbuild.cli.proofs import proven
 from crossbuild.cli.render import Glyphs
 from crossbuild.errors import EXIT_OK, EXIT_UNPROVEN
 from crossbuild.model import (
@@ -25,7 +26,6 @@ from crossbuild.model import (
     Origin,
     Plan,
     RunResult,
-    SmokeResult,
     SmokeState,
     Step,
     Verdict,
@@ -152,7 +152,7 @@ def result(page: Page, result: RunResult, target: Target) -> None:
     if result.output is None:
         page.write(said(page, "failed", "Nothing was published."))
         return
-    page.write(_checked(result, target, page), smoke(page, result.smoke))
+    page.write(_checked(result, target, page), proven(page, result.smoke, result.images))
     page.write(Text(), _published(result, result.output, target))
     if result.exit_code in {EXIT_OK, EXIT_UNPROVEN}:
         page.console.print(_next(result.output), soft_wrap=True)
@@ -239,7 +239,7 @@ def verified(page: Page, found: CheckUp, target: Target) -> None:
     if found.sound:
         checks = f"Checked {_checks(target)} of {number}; nothing missing, nothing left over"
         page.write(said(page, "done", checks))
-    page.write(smoke(page, found.smoke), Text())
+    page.write(proven(page, found.smoke, found.images), Text())
     verdict = f"  {_verdict(found)} {target}"
     page.write(Text.assemble((_shown(found.directory), "bold cyan"), verdict))
 
@@ -254,24 +254,6 @@ def _verdict(found: CheckUp) -> str:
     if found.smoke.state is SmokeState.FAILED:
         return f"{wheels}, failing on"
     return f"{wheels}, fit for"
-
-
-def smoke(page: Page, result: SmokeResult) -> Table:
-    """Show the proof's outcome: passed, failed with the tracebacks, or why it was not run."""
-    if result.state is SmokeState.PASSED:
-        modules = wording.count(len(result.imports), "module")
-        text = f"Installed offline in a clean {result.image}, {modules} imported there"
-        if result.earlier:
-            return said(page, "done", f"{text}, in an earlier run with the same files")
-        return said(page, "done", text, seconds=result.seconds)
-    if result.state is SmokeState.FAILED:
-        tracebacks = [item.error for item in result.imports if item.error is not None]
-        ends = [error.strip() for error in tracebacks]
-        return said(page, "failed", f"The proof failed: {result.reason}", *ends)
-    if result.state is SmokeState.SKIPPED:
-        return said(page, "note", f"Not proven by installing: {result.reason}")
-    more = [result.remedy] if result.remedy else []
-    return said(page, "warning", f"Not proven: {result.reason}", *more)
 
 
 def _next(output: Path) -> Text:
