@@ -95,6 +95,8 @@ def started(
     """
     if _closing.is_set():
         raise CancelledError
+    if not _there(argv[0], env, cwd):
+        raise HostError(f"{argv[0]} is not installed on this host")
     try:
         child = subprocess.Popen(
             [*_leash(), *argv],
@@ -110,11 +112,21 @@ def started(
     with _guard:
         _running.add(child)
     try:
+        # A run that ended since the first look did not see this child.
+        check_cancelled()
         yield child
     finally:
         kill(child)
         with _guard:
             _running.discard(child)
+
+
+def _there(program: str, env: Mapping[str, str] | None, cwd: Path | None) -> bool:
+    """Whether execvp(3) finds the program: under the leash its failure would be setpriv's."""
+    if os.sep in program:
+        return Path(cwd or "", program).exists()
+    path = None if env is None else env.get("PATH", os.defpath)
+    return shutil.which(program, path=path) is not None
 
 
 def check_cancelled() -> None:

@@ -155,9 +155,11 @@ def tools() -> tuple[Fact, ...]:
 
 def namespaces() -> Fact:
     """Whether this user may make a user namespace and mount in it, by doing so."""
-    done = process.run(
-        [*_unshare(), "sh", "-c", "mount -t tmpfs none /sys"], check=False, timeout=30
-    )
+    argv = [*_unshare(), "sh", "-c", "mount -t tmpfs none /sys"]
+    try:
+        done = process.run(argv, check=False, timeout=30)
+    except HostError as error:
+        return Fact(name="user namespaces", ok=False, found=str(error), remedy=error.remedy)
     if done.returncode == 0:
         return Fact(name="user namespaces", ok=True, found="allowed")
     reason = _last_line(done.stderr) or "not allowed"
