@@ -424,6 +424,27 @@ def test_dynamic_keys_of_the_project_table(tmp_path: Path, field: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "told",
+    [
+        "dynamic = 5",
+        'dynamic = [["dependencies"]]',
+        "dependencies = 5",
+        "dependencies = [5]",
+        'dependencies = "numpy"',
+        "requires-python = 3.8",
+        'optional-dependencies = ["numpy"]',
+        "optional-dependencies = { fast = 5 }",
+        "optional-dependencies = { fast = [5] }",
+    ],
+)
+def test_a_project_table_of_another_form_tells_nothing(tmp_path: Path, told: str) -> None:
+    """PEP 621 gives each key its type; the backend says what is wrong better than we could."""
+    pyproject = f'[project]\nname = "demo"\nversion = "1.0"\n{told}\n'
+    archive = sdist(tmp_path, "demo", "1.0", pyproject=pyproject)
+    assert sources.inspect(archive).metadata is None
+
+
+@pytest.mark.parametrize(
     ("filename", "top", "info", "name", "version"),
     [
         ("Foo_Bar-1.0.tar.gz", "Foo_Bar-1.0", "", "foo-bar", "1.0"),

@@ -205,7 +205,9 @@ def _of(info: RawMetadata) -> SourceMetadata | None:
 
 def _from_project(project: object) -> SourceMetadata | None:
     """PEP 621: what ``[project]`` states, unless one of the needed keys is dynamic."""
-    if not isinstance(project, dict) or set(project.get("dynamic", [])) & _NEEDED_KEYS:
+    if not isinstance(project, dict) or not _typed(project):
+        return None
+    if set(project.get("dynamic", [])) & _NEEDED_KEYS:
         return None
     optional = project.get("optional-dependencies", {})
     requires = list(project.get("dependencies", []))
@@ -215,6 +217,17 @@ def _from_project(project: object) -> SourceMetadata | None:
     except InvalidRequirement:
         return None
     return _metadata(requires, project.get("requires-python"), list(optional))
+
+
+def _typed(project: Mapping[str, Any]) -> bool:
+    """Whether the keys that are read here have the types that PEP 621 gives them."""
+    optional = project.get("optional-dependencies", {})
+    if not isinstance(optional, dict) or not isinstance(project.get("requires-python", ""), str):
+        return False
+    lists = (project.get("dynamic", []), project.get("dependencies", []), *optional.values())
+    return all(
+        isinstance(items, list) and all(isinstance(item, str) for item in items) for items in lists
+    )
 
 
 def _with_extra(requirement: str, extra: str) -> str:
