@@ -170,3 +170,52 @@ def test_a_build_that_fails_is_red_and_the_rest_is_published(
     assert alone.code == 2
     assert "no part has broken 1.0" in alone.complaint
     assert not (tmp_path / "other").exists()
+
+
+def test_a_tool_that_has_to_be_built_is_built_where_it_is_used(
+    crossbuild: Crossbuild, tmp_path: Path
+) -> None:
+    links = tmp_path / "links"
+    links.mkdir()
+    setuptools = '[build-system]\nrequires = ["setuptools"{}]\n'
+    script = "from setuptools import setup\n{}setup(name='{}', version='1.0', py_modules=['{}'])\n"
+    for name, needs, first in (("tool", "", ""), ("user", ', "tool"', "import tool\n")):
+        wheels.sdist(
+            links,
+            name,
+            "1.0",
+            pyproject=setuptools.format(needs),
+            setup_py=script.format(first, name, name),
+            files={f"{name}.py": f"NAME = '{name}'\n"},
+        )
+    find = ("--find-links", str(links))
+    planned = crossbuild("plan", "user", *HERE, *find, "--matrix", "-o", "plan.json")
+    assert planned.code == 0, planned.stderr
+    (entry,) = json.loads(planned.stdout)["include"]
+    assert entry["packages"] == ["tool 1.0", "user 1.0"]
+    built = crossbuild("build", "plan.json", "--step", entry["id"])
+    assert built.code == 0, built.stderr
+    merged = crossbuild("merge", "plan.json", "part", "--json")
+    assert merged.code == 0, merged.stderr
+    assert [package["name"] for package in merged.document["packages"]] == ["user"]
+    assert [tool["name"] for tool in merged.document["build_requirements"]] == ["tool"]
+
+
+def test_the_action_makes_a_wheelhouse(machines: Iterator[Machine]) -> None:
+    machine = next(machines)
+    (step,) = [
+        item
+        for item in workflow.read("actions/crossbuild/action.yml")["runs"]["steps"]
+        if item.get("name") == "Make the wheelhouse"
+    ]
+    values = {
+        "inputs.requirements": "# for the test\ncycler\nsix",
+        "inputs.target": TARGET,
+        "inputs.python": PYTHON,
+        "inputs.output": "out",
+        "inputs.args": "--no-smoke --only-binary :all:",
+    }
+    machine.call([*workflow.SHELL, step["run"]], workflow.environment(step, values))
+    assert (machine.directory / "out" / "requirements.txt").read_text(encoding="utf-8").count(
+        "--hash=sha256:"
+    ) == 2
