@@ -202,6 +202,16 @@ def test_find_links_add_files(mini_index: MiniIndex, opened: Opened, tmp_path: P
     assert releases[Version("4")][0].url == (tmp_path / "a-4-py3-none-any.whl").as_uri()
 
 
+def test_a_page_of_links_with_an_address_that_is_none_is_named(
+    opened: Opened, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    page.write_text('<a href="https://[x/a-1.tar.gz">a</a>')
+    with pytest.raises(NetworkError, match=rf"{page.as_uri()} cannot be understood") as caught:
+        opened(links=(page.as_uri(),)).project("a")
+    assert "find-links" in caught.value.remedy
+
+
 def test_the_same_file_of_two_places_counts_once(
     mini_index: MiniIndex, opened: Opened, tmp_path: Path
 ) -> None:

@@ -56,6 +56,9 @@ def test_everything_becomes_pep_508(text: str, expected: str, here: Path) -> Non
         (f"{INDEX}/main.zip", "does not say by its file name", "`NAME @ https://"),
         (f"git+{INDEX}/a/b", "is a version-control address", "--sdist"),
         ("git@index.example:a/b", "is a version-control address", "--sdist"),
+        ("https://[x/foo-1.0.zip", "'https://[x/foo-1.0.zip' holds no valid address", "//"),
+        ("foo @ https://[x/foo-1.0.zip", "holds no valid address", "//"),
+        ("git+https://[x/foo", "holds no valid address", "//"),
         ("foo @ git+ssh://git@index.example/a", "is a version-control address", "--sdist"),
     ],
 )
@@ -73,6 +76,7 @@ def test_what_cannot_be_is_one_sentence(text: str, sentence: str, remedy: str, h
         "git+https://user:hunter2@index.example/a",
         "https://user:hunter2@index.example/main.zip",
         "foo @ https://user:hunter2@index.example/a.zip ; nonsense",
+        "https://user:hunter2@[index.example/a-1.0.zip",
     ],
 )
 def test_no_message_repeats_a_password(text: str, here: Path) -> None:

@@ -41,6 +41,7 @@ def parse(text: str, directory: Path) -> Requirement:
     requirement at all; no message repeats a password.
     """
     text = text.strip()
+    _refuse_address(text)
     if _VCS.match(text):
         raise _version_control(text)
     if named := _NAMED.match(text):
@@ -93,6 +94,18 @@ def _from_path(text: str, directory: Path) -> Requirement:
         name, extras = _split_extras(address)
         path = _existing(name, directory)
     return _file(path.name, path.as_uri(), extras, marker)
+
+
+def _refuse_address(text: str) -> None:
+    """What no reader of addresses understands (a bracket that is open), before one meets it."""
+    named = _NAMED.match(text)
+    try:
+        urlsplit(named["address"] if named else text)
+    except ValueError as error:
+        raise UsageError(
+            f"{re.sub(r'//[^/]*@', '//', text)!r} holds no valid address: {error}",
+            remedy="Correct the part between // and the next /.",
+        ) from None
 
 
 def _refuse_list(text: str, directory: Path) -> None:

@@ -65,8 +65,17 @@ def _packages(response: requests.Response, name: NormalizedName) -> list[Distrib
 
 
 def links(content: bytes, url: str) -> list[Link]:
-    """Every link of an HTML page, under the file name that its address ends in."""
-    found = parse_links_stream([content], url, "utf-8")
+    """Every link of an HTML page, under the file name that its address ends in.
+
+    Raises NetworkError when an address in it, or the page's version, cannot be understood.
+    """
+    try:
+        found = list(parse_links_stream([content], url, "utf-8"))
+    except (UnsupportedRepoVersionError, ValueError) as error:
+        raise NetworkError(
+            f"the page of links {url} cannot be understood: {error}",
+            remedy="Correct the page, or leave it out of the find-links settings.",
+        ) from error
     return [Link(text=filename(link.url), url=link.url, attrs=link.attrs) for link in found]
 
 
