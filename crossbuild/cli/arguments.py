@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from crossbuild.cli.grammar import COMMANDS, Option
+from crossbuild.cli.grammar import COMMANDS
+from crossbuild.cli.vocabulary import Option
 from crossbuild.engine.base import Limits
 from crossbuild.engine.registry import Registry
 from crossbuild.errors import UsageError

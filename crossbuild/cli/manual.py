@@ -7,7 +7,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from crossbuild.cli.grammar import COMMANDS, EXIT_CODES, OVERVIEW, Command, Option
+from crossbuild.cli.grammar import COMMANDS, EXIT_CODES, OVERVIEW, Command
+from crossbuild.cli.vocabulary import Option
 
 _NAMES = 27
 """Columns of the options' names."""
