@@ -1,37 +1,50 @@
 """Measure in one run what crossbuild claims: ``python -m tests.bench.bench``.
 
-For each package the same sdist becomes a wheel in four ways, each a whole process from its
+For each package the same sdist becomes a wheel in several ways, each a whole process from its
 start to its end, with a cold cache of its own:
 
 native     ``pip wheel`` on this machine, for this machine
 emulated   ``pip wheel`` inside the emulated build rootfs, with the rootfs's own compiler; its
            build requirements lie there as wheels, so that it downloads nothing
+cibw       ``cibuildwheel`` in Docker, in an image of the same rootfs that is loaded, with the
+           image's own compiler; its build requirements lie there as wheels, too
 cold       ``crossbuild`` with rootfs and toolchain set up, nothing downloaded, nothing built
-warm       the same command once more
+docker     the same in Docker, with the image and the toolchain's volumes set up
+warm       the command of ``cold`` once more
 
-Then ``crossbuild fetch matplotlib`` against ``pip download`` of the same target. Prints the
-Markdown table that the README shows; ratios are what matters, seconds are this machine's.
+cibuildwheel and Docker are left out where no daemon answers, and the table says so. Then
+``crossbuild fetch matplotlib`` against ``pip download`` of the same target. Prints the Markdown
+table that the README shows; ratios are what matters, seconds are this machine's.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from crossbuild import catalog
-from crossbuild.catalog import Role
-from crossbuild.engine import opening
+from crossbuild.building import dressing, environment
+from crossbuild.building.cibuildwheel import REQUIRES
+from crossbuild.building.dressing import Dressed
+from crossbuild.catalog import Image, Interpreter, Role
+from crossbuild.engine import daemon, opening
 from crossbuild.engine.base import WORK, Limits, Tree
+from crossbuild.engine.daemon import Daemon
+from crossbuild.engine.labels import KEEP
+from crossbuild.engine.volumes import Volumes
+from crossbuild.errors import HostError
+from crossbuild.resolution.uv import Uv
 from crossbuild.store import Store
 from crossbuild.target import Target
 
@@ -40,28 +53,38 @@ PLATFORMS = {"cffi": "manylinux_2_28_aarch64"}
 """cffi takes the image's libffi along, which needs glibc 2.27."""
 
 HEADER = """\
-| | native `pip wheel` | all emulated | crossbuild, cold | warm | cold : native | emulated : cold |
-|---|---|---|---|---|---|---|"""
+| | native `pip wheel` | all emulated | cibuildwheel | crossbuild, cold | in Docker | warm \
+| cold : native | emulated : cold | cibuildwheel : cold |
+|---|---|---|---|---|---|---|---|---|---|"""
 PACKAGES = ("kiwisolver==1.4.7", "cffi==1.14.4", "hnswlib==0.8.0")
 
 
 @dataclass(frozen=True)
 class Row:
-    """Median seconds of one package."""
+    """Median seconds of one package; None: there is no Docker here."""
 
     package: str
     native: float
     emulated: float
+    cibuildwheel: float | None
     cold: float
+    docker: float | None
     warm: float
 
     def markdown(self) -> str:
         """One line of the table."""
+        other = self.cibuildwheel
         return (
             f"| {self.package} | {self.native:.1f} s | {self.emulated:.1f} s "
-            f"| {self.cold:.1f} s | {self.warm:.1f} s "
-            f"| {self.cold / self.native:.2f} | {self.emulated / self.cold:.1f} x |"
+            f"| {_seconds(other)} | {self.cold:.1f} s | {_seconds(self.docker)} "
+            f"| {self.warm:.1f} s | {self.cold / self.native:.2f} "
+            f"| {self.emulated / self.cold:.1f} x "
+            f"| {'' if other is None else f'{other / self.cold:.1f} x'} |"
         )
+
+
+def _seconds(value: float | None) -> str:
+    return "no Docker" if value is None else f"{value:.1f} s"
 
 
 def platform(requirement: str) -> str:
@@ -69,11 +92,13 @@ def platform(requirement: str) -> str:
     return PLATFORMS.get(requirement.partition("==")[0], PLATFORM)
 
 
-def timed(argv: Sequence[str], log: Path) -> float:
+def timed(
+    argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> float:
     """Run a command to its end; seconds. Ends the benchmark if it fails."""
     began = time.monotonic()
     with log.open("ab") as output:
-        done = subprocess.run(argv, stdout=output, stderr=output, check=False)
+        done = subprocess.run(argv, stdout=output, stderr=output, check=False, env=env, cwd=cwd)
     if done.returncode not in {0, 12}:
         raise SystemExit(f"{' '.join(argv)} ended with {done.returncode}; see {log}")
     return time.monotonic() - began
@@ -99,7 +124,7 @@ def native(requirement: str, python: str, log: Path) -> float:
 
 
 def crossbuild(
-    requirement: str, python_version: str, base: Path, log: Path
+    requirement: str, python_version: str, base: Path, log: Path, engine: str
 ) -> tuple[float, float]:
     """The whole command, cold and then warm, in a copy of the set-up cache."""
     with scratch() as directory:
@@ -109,7 +134,7 @@ def crossbuild(
         argv = [
             sys.executable, "-m", "crossbuild", requirement, "--target", platform(requirement),
             "--python", python_version, "--no-binary", requirement.partition("==")[0],
-            "--no-smoke", "--cache-dir", str(cache), "--output",
+            "--no-smoke", "--engine", engine, "--cache-dir", str(cache), "--output",
         ]  # fmt: skip
         return (
             timed([*argv, str(directory / "first")], log),
@@ -121,19 +146,79 @@ def make_cold(cache: Path) -> None:
     """Leave the set-up alone, and nothing of what earlier runs downloaded, asked or built."""
     for left in (cache / "files", cache / "records", cache / "partial"):
         shutil.rmtree(left, ignore_errors=True)
-    for environment in (cache / "trees").glob("env-*"):
-        subprocess.run(["chmod", "-R", "u+w", str(environment)], check=True)
-        shutil.rmtree(environment)
+    for tree in (cache / "trees").glob("env-*"):
+        subprocess.run(["chmod", "-R", "u+w", str(tree)], check=True)
+        shutil.rmtree(tree)
+
+
+def make_docker_cold(docker: Daemon, store: Store) -> None:
+    """Forget the build environments that the daemon keeps in volumes."""
+    volumes = Volumes(docker, store)
+    for mark, labels in volumes.all(KEEP).items():
+        if labels.get("crossbuild.tree", "").startswith("env-"):
+            volumes.remove(labels["crossbuild.volume"])
+            volumes.remove(mark)
+
+
+def cibuildwheel(
+    requirement: str, target: Target, docker: Daemon, store: Store, log: Path
+) -> float:
+    """cibuildwheel as its own users call it, with an sdist; the image is there before."""
+    engine = opening.opened(store, name="docker", environment=dict(os.environ))
+    root = engine.prepare(_image(target), Role.BUILD)
+    interpreter = _interpreter(root.image, target)
+    with scratch() as directory:
+        sdist = download(requirement, target, directory / "requires")
+        dressed = Dressed(
+            daemon=docker,
+            store=store,
+            root=root,
+            interpreter=interpreter,
+            tools=_tools(target, interpreter, store, directory / "tools"),
+        )
+        needs = Tree(key=directory.name, path=directory / "requires", lasting=False)
+        with dressed.place({REQUIRES: needs}, Limits(wall=7200)) as place:
+            offline = ("--env=PIP_NO_INDEX=1", f"--env=PIP_FIND_LINKS={REQUIRES}")
+            arguments = shlex.join([*place.arguments, *offline])
+            env = {
+                "PATH": os.environ["PATH"],
+                "HOME": str(directory),
+                "CIBW_MANYLINUX_AARCH64_IMAGE": place.image,
+                "CIBW_CONTAINER_ENGINE": f"docker; create_args: {arguments}",
+                **docker.variables,
+            }
+            only = f"{target.interpreter}-manylinux_{target.arch.name}"
+            argv = [sys.executable, "-m", "cibuildwheel", "--only", only, str(sdist)]
+            return timed(argv, log, env, directory)
+
+
+def _tools(target: Target, interpreter: Interpreter, store: Store, directory: Path) -> Tree:
+    """What cibuildwheel calls in the image, as crossbuild puts it there."""
+    download_wheels(dressing.TOOLS, target, directory)
+    return environment.make(
+        sorted(directory.glob("*.whl")), interpreter, target, uv=Uv.find(), store=store,
+        prefix=str(PurePosixPath(interpreter.directory).parent),
+    )  # fmt: skip
+
+
+def _image(target: Target) -> Image:
+    found = catalog.image_for(target)
+    if found is None:
+        raise SystemExit(f"no image for {target}")
+    return found
+
+
+def _interpreter(image: Image, target: Target) -> Interpreter:
+    found = image.interpreter(target.python)
+    if found is None:
+        raise SystemExit(f"no interpreter for {target}")
+    return found
 
 
 def emulated(requirement: str, target: Target, store: Store, log: Path) -> float:
     """``pip wheel`` inside the build rootfs: the way without crossbuild."""
-    image = catalog.image_for(target)
-    if image is None:
-        raise SystemExit(f"no image for {target}")
-    interpreter = image.interpreter(target.python)
-    if interpreter is None:
-        raise SystemExit(f"no interpreter for {target}")
+    image = _image(target)
+    interpreter = _interpreter(image, target)
     engine = opening.opened(store, environment=dict(os.environ))
     root = engine.prepare(image, Role.BUILD)
     with scratch() as directory:
@@ -164,16 +249,23 @@ def emulated(requirement: str, target: Target, store: Store, log: Path) -> float
 
 def download(requirement: str, target: Target, directory: Path) -> Path:
     """The sdist, and for the target the wheels that its build needs, pip among them."""
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "-d", str(directory)]
     name = requirement.partition("==")[0]
+    download_wheels(BUILD_REQUIREMENTS[name], target, directory)
+    pip = [*_DOWNLOAD, str(directory)]
+    subprocess.run([*pip, "--no-deps", "--no-binary", name, requirement], check=True)
+    return next(directory.glob(f"{name}-*.tar.gz"))
+
+
+def download_wheels(requirements: Sequence[str], target: Target, directory: Path) -> None:
+    """Wheels for the target, with what they need."""
     foreign = [
         "--only-binary", ":all:", "--python-version", target.python_version,
         "--platform", PLATFORM, "--platform", "manylinux_2_28_aarch64",
     ]  # fmt: skip
-    subprocess.run([*pip, *foreign, *BUILD_REQUIREMENTS[name]], check=True)
-    subprocess.run([*pip, "--no-deps", "--no-binary", name, requirement], check=True)
-    return next(directory.glob(f"{name}-*.tar.gz"))
+    subprocess.run([*_DOWNLOAD, str(directory), *foreign, *requirements], check=True)
 
+
+_DOWNLOAD = (sys.executable, "-m", "pip", "download", "--quiet", "-d")
 
 BUILD_REQUIREMENTS = {
     "kiwisolver": ["pip", "setuptools>=61.2", "setuptools_scm>=3.4.3", "cppy>=1.2.0", "wheel"],
@@ -210,17 +302,42 @@ def median(measure: Callable[[], float], runs: int) -> float:
     return statistics.median(measure() for _ in range(runs))
 
 
-def measured(package: str, python: str, runs: int, base: Path, log: Path) -> Row:
-    """Everything about one package."""
-    target = Target.parse(PLATFORM, python)
-    pairs = [crossbuild(package, python, base, log) for _ in range(runs)]
+def measured(
+    package: str, python: str, runs: int, base: Path, log: Path, docker: Daemon | None
+) -> Row:
+    """Everything about one package; what takes minutes is measured once."""
+    target, store = Target.parse(PLATFORM, python), Store(base)
+    pairs = [crossbuild(package, python, base, log, "rootfs") for _ in range(runs)]
     return Row(
         package=package.replace("==", " "),
         native=median(lambda: native(package, f"python{python}", log), runs),
-        emulated=emulated(package, target, Store(base), log),
+        emulated=emulated(package, target, store, log),
+        cibuildwheel=cibuildwheel(package, target, docker, store, log) if docker else None,
         cold=statistics.median(cold for cold, _ in pairs),
+        docker=in_docker(package, python, runs, base, log, docker) if docker else None,
         warm=statistics.median(warm for _, warm in pairs),
     )
+
+
+def in_docker(
+    package: str, python: str, runs: int, base: Path, log: Path, docker: Daemon
+) -> float:
+    """The whole command, cold, with the Docker engine."""
+
+    def cold() -> float:
+        make_docker_cold(docker, Store(base))
+        return crossbuild(package, python, base, log, "docker")[0]
+
+    return median(cold, runs)
+
+
+def connected() -> Daemon | None:
+    """The daemon, if one answers."""
+    try:
+        return daemon.connect(dict(os.environ))
+    except HostError as error:
+        print(f"no Docker: {error}", file=sys.stderr)
+        return None
 
 
 def main() -> None:
@@ -233,12 +350,16 @@ def main() -> None:
     parser.add_argument("--log", type=Path, default=Path("bench.log"))
     options = parser.parse_args()
     base = options.cache_dir.absolute()
+    docker = connected()
+    engines = ("rootfs", "docker") if docker else ("rootfs",)
     for wanted in sorted({platform(package) for package in options.packages} | {PLATFORM}):
         set_up = ["setup", "--yes", "--target", wanted, "--python", options.python]
-        timed([sys.executable, "-m", "crossbuild", *set_up, "--cache-dir", str(base)], options.log)
+        for engine in engines:
+            with_engine = [*set_up, "--engine", engine, "--cache-dir", str(base)]
+            timed([sys.executable, "-m", "crossbuild", *with_engine], options.log)
     print(HEADER)
     for package in options.packages:
-        row = measured(package, options.python, options.runs, base, options.log)
+        row = measured(package, options.python, options.runs, base, options.log, docker)
         print(row.markdown(), flush=True)
     pairs = [fetching(options.python, options.log) for _ in range(options.runs)]
     ours = statistics.median(pair[0] for pair in pairs)

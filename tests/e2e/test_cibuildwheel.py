@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import secrets
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,6 +94,11 @@ def client() -> Iterator[APIClient]:
     opened.close()
 
 
+def anew(files: dict[str, str]) -> dict[str, str]:
+    """The files of an sdist that nobody built before: the cache may last longer than a run."""
+    return {**files, "anew.txt": secrets.token_hex(8)}
+
+
 def left(client: APIClient) -> list[str]:
     """The containers and volumes of runs that are over."""
     containers = client.containers(all=True, filters={"label": "crossbuild.build"})
@@ -108,7 +114,7 @@ def test_a_package_is_built_as_its_authors_say(
     host.mkdir()
     archive = sdist(
         tmp_path, "traced", "1.0",
-        pyproject=PYPROJECT.format(host=host), setup_py=SETUP, files=FILES,
+        pyproject=PYPROJECT.format(host=host), setup_py=SETUP, files=anew(FILES),
     )  # fmt: skip
     platform = "manylinux_2_28_aarch64"
     options = ("--target", platform, "--python", "3.11", "--engine", engine.name)
@@ -142,7 +148,7 @@ def test_with_our_compilers_it_fits_an_older_target(
     """zig compiles for the target's own glibc, whatever the image's is."""
     archive = sdist(
         tmp_path, "traced", "1.0",
-        pyproject=PYPROJECT.format(host=tmp_path), setup_py=SETUP, files=FILES,
+        pyproject=PYPROJECT.format(host=tmp_path), setup_py=SETUP, files=anew(FILES),
     )  # fmt: skip
     options = ("--target", TARGET, "--python", "3.11", "--engine", engine.name)
     ran = crossbuild(str(archive), *options, "--builder", "cibuildwheel+native", "--json")
@@ -158,7 +164,7 @@ def test_what_cannot_be_installed_says_so_and_leaves_nothing(
         "python {project}/made_before.py {package}/before.txt", "pip install oldest-of-all"
     )
     archive = sdist(tmp_path, "traced", "1.1", pyproject=pyproject,
-                    setup_py=SETUP.replace("1.0", "1.1"), files=FILES)  # fmt: skip
+                    setup_py=SETUP.replace("1.0", "1.1"), files=anew(FILES))  # fmt: skip
     options = ("--target", TARGET, "--python", "3.11", "--engine", engine.name)
     ran = crossbuild(str(archive), *options, "--builder", "cibuildwheel")
     assert ran.code == 8, ran.stderr
@@ -172,7 +178,7 @@ def test_a_limit_ends_the_container_too(
 ) -> None:
     pyproject = PYPROJECT.format(host=tmp_path).replace("echo before-all", "sleep 1000; echo")
     archive = sdist(tmp_path, "traced", "1.2", pyproject=pyproject,
-                    setup_py=SETUP.replace("1.0", "1.2"), files=FILES)  # fmt: skip
+                    setup_py=SETUP.replace("1.0", "1.2"), files=anew(FILES))  # fmt: skip
     options = ("--target", TARGET, "--python", "3.11", "--engine", engine.name)
     ran = crossbuild(str(archive), *options, "--builder", "cibuildwheel", "--timeout", "20s")
     assert ran.code == 8, ran.stderr
@@ -184,7 +190,7 @@ def test_a_package_without_code_is_built_without_it(
     engine: Engine, crossbuild: Crossbuild, tmp_path: Path
 ) -> None:
     archive = sdist(
-        tmp_path, "pure", "0.0.0", files={"pure/__init__.py": ""},
+        tmp_path, "pure", "0.0.0", files=anew({"pure/__init__.py": ""}),
         setup_py="import setuptools\nsetuptools.setup(name='pure', packages=['pure'])",
     )  # fmt: skip
     options = ("--target", TARGET, "--python", "3.11", "--engine", engine.name)
