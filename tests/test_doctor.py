@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ from crossbuild.cli.doctor import Check, Question, State
 from crossbuild.cli.page import Page
 from crossbuild.engine import apt, emulation
 from crossbuild.engine.emulation import Fact
+from crossbuild.engine.registry import Registry
 from crossbuild.errors import NetworkError, UsageError
 from crossbuild.platforms import ARCHES
 from crossbuild.target import Target
+from tests.engine.programs import install
 
 AARCH64 = ARCHES["aarch64"]
 
@@ -156,3 +159,36 @@ def test_findings_are_shown_with_remedies_below() -> None:
 def test_warnings_do_not_disable() -> None:
     assert view(CHECKS[:2]).splitlines()[-1] == "This host can do the whole job for aarch64."
     assert doctor.to_json(CHECKS[:2])["able"] is True
+
+
+def test_skopeo_is_looked_for_only_where_a_registry_is_named(
+    host: dict[str, Fact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    plain = question(tmp_path)
+    assert "skopeo" not in [check.name for check in doctor.examine(plain)]
+    named = replace(plain, registry=Registry(place="registry.example/mirror"))
+    missing = found(doctor.examine(named), "skopeo")
+    assert missing.state is State.MISSING
+    assert missing.found == "not installed: no image can be pulled from registry.example"
+    install(monkeypatch, tmp_path / "bin", skopeo="exit 0")
+    there = found(doctor.examine(named), "skopeo")
+    assert there.state is State.OK
+    assert there.found == f"{tmp_path / 'bin/skopeo'}, for images of registry.example"
+
+
+def test_a_registry_has_more_pythons_and_what_has_them_is_said(
+    host: dict[str, Fact], tmp_path: Path
+) -> None:
+    name = "images for aarch64"
+    target = Target.parse("manylinux2014_aarch64", "3.12")
+    without = found(doctor.examine(question(tmp_path, target)), name)
+    assert "there are 3.9, 3.11 and 3.13" in without.found
+    assert "manylinux2014-aarch64 has it: name a registry" in without.remedy
+    named = replace(question(tmp_path, target), registry=Registry(place="registry.example"))
+    builds = found(doctor.examine(named), name)
+    assert builds.state is State.MISSING
+    assert "manylinux2014-aarch64 has CPython 3.12 and glibc 2.17, for builds" in builds.found
+    assert "--image" in builds.remedy
+    every = found(doctor.examine(replace(named, target=None)), name)
+    assert every.found == "CPython 3.9, 3.10, 3.11, 3.12, 3.13, 3.14 and 3.15"

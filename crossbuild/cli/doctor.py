@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossbuild import catalog, process, wording
-from crossbuild.catalog import Image
+from crossbuild.catalog import Image, Role
 from crossbuild.engine import apt, emulation, roots
 from crossbuild.engine.emulation import Fact
 from crossbuild.engine.registry import Registry
@@ -268,6 +268,13 @@ def _fitting(name: str, target: Target, image: Image) -> Check:
     found = f"{image.name} has CPython {target.python_version} and {glibc}"
     if catalog.image_for(target, at_least_floor=True) is not None:
         return _ok(name, found)
+    if Role.TARGET not in image.roles:
+        return Check(
+            name=name,
+            state=State.MISSING,
+            found=f"{found}, for builds: no clean image has that Python to prove wheels in",
+            remedy="Prove them in an image of your own (--image FILE), or take --no-smoke.",
+        )
     return Check(
         name=name,
         state=State.MISSING,
