@@ -11,7 +11,9 @@ import errno
 import os
 import platform
 import re
+import socket
 import time
+import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -35,6 +37,7 @@ _MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "arm": "armv7l", "loong64": 
 """What Go calls processors, for daemons that answer in its words."""
 _NO_DAEMON = frozenset({errno.ENOENT, errno.ECONNREFUSED})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +68,7 @@ class Daemon:
         self.address = address
         self.about = about
         self.variables = variables
+        weakref.finalize(self, api.close)
 
     @contextlib.contextmanager
     def talking(self, what: str) -> Iterator[None]:
@@ -108,14 +112,18 @@ def connect(environment: Mapping[str, str]) -> Daemon:
     said = {name: environment[name] for name in _VARIABLES if environment.get(name)}
     address = said.get("DOCKER_HOST", "unix:///var/run/docker.sock")
     with _translated(address, "connect"):
+        _knock(address)
         given = kwargs_from_env(environment=said) if said else {}
         api = APIClient(version="auto", timeout=_PATIENCE, max_pool_size=_POOL, **given)
         # A proxy or .netrc of the user's is for the internet, not for the daemon.
         api.trust_env = False
-        began = time.time()
-        info = api.info()
-        middle = (began + time.time()) / 2
-        about = _about(info, str(api.api_version), address, middle)
+        with contextlib.ExitStack() as failing:
+            failing.callback(api.close)
+            began = time.time()
+            info = api.info()
+            middle = (began + time.time()) / 2
+            about = _about(info, str(api.api_version), address, middle)
+            failing.pop_all()
     if tuple(map(int, about.api.split("."))) < _OLDEST:
         api.close()
         raise HostError(
@@ -123,6 +131,14 @@ def connect(environment: Mapping[str, str]) -> Daemon:
             remedy="Use Docker 20.10 or newer, or --engine rootfs.",
         )
     return Daemon(api, address, about, {**said, "DOCKER_HOST": address})
+
+
+def _knock(address: str) -> None:
+    """See that somebody listens: the SDK loses sockets that it could not connect."""
+    path = address.removeprefix("unix://")
+    if path != address:
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(path)
 
 
 def _about(info: Mapping[str, object], api: str, address: str, now: float) -> About:
@@ -161,8 +177,10 @@ def _translated(address: str, what: str) -> Iterator[None]:
         DockerException,
         requests.RequestException,
         urllib3.exceptions.HTTPError,
-        ConnectionError,
+        OSError,
     ) as error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise  # the host's own disk, which its user of the block knows
         raise _unreachable(error, address, what) from error
 
 

@@ -52,9 +52,10 @@ def within(seconds: float, condition: Callable[[], bool]) -> bool:
 
 
 @contextlib.contextmanager
-def victim(store: Store, what: str, until: str) -> Iterator[None]:
+def victim(store: Store, what: str, until: str, engine: str = "rootfs") -> Iterator[None]:
     """Start one, wait until it says so, then kill it with SIGKILL and do the rest."""
-    argv = [sys.executable, "-m", "tests.engine.victim", str(store.root), IMAGE.name, what]
+    words = [str(store.root), IMAGE.name, what, engine]
+    argv = [sys.executable, "-m", "tests.engine.victim", *words]
     with process.started(argv, cwd=Path(__file__).parents[2]) as child:
         assert child.stdout is not None
         for line in child.stdout:

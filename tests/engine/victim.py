@@ -1,6 +1,6 @@
 """A crossbuild that is killed: ``prepare`` or a session with a sleeper, until it dies.
 
-Arguments: the store, the image, and ``prepare`` or ``session``.
+Arguments: the store, the image, ``prepare`` or ``session``, and the engine.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from crossbuild.engine import opening
 from crossbuild.store import Store
 
 
-def main(store: str, image: str, what: str) -> None:
-    engine = opening.opened(Store(Path(store)), environment=dict(os.environ))
+def main(store: str, image: str, what: str, name: str) -> None:
+    engine = opening.opened(Store(Path(store)), name=name, environment=dict(os.environ))
     print("ready", flush=True)
     root = engine.prepare(catalog.image(image), Role.TARGET)
     if what == "session":
