@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from crossbuild.engine.base import Root
 from crossbuild.resolution.uv import Uv
 from tests.e2e.conftest import TARGET
 
@@ -70,19 +73,48 @@ def test_three_builds_and_a_proof_without_root(home: Path) -> None:
     if Path("/proc/sys/fs/binfmt_misc/qemu-aarch64").exists():
         pytest.skip("somebody registered an emulator on this machine")
     mounts = Path("/proc/mounts").read_text()
-    done = subprocess.run(
-        [
-            *AS_PLAIN, str(home / "environment/bin/crossbuild"),
-            "hnswlib", "netifaces", "docopt", "--target", TARGET, "--python", "3.11",
-        ],
-        cwd=home,
-        env={**os.environ, "HOME": str(home), "XDG_CACHE_HOME": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )  # fmt: skip
+    words = ("hnswlib", "netifaces", "docopt", "--target", TARGET, "--python", "3.11")
+    done = _as_plain(home, *words)
     assert done.returncode == 0, done.stderr
     names = {path.name.split("-")[0] for path in (home / "wheelhouse").glob("*.whl")}
     assert names == {"hnswlib", "netifaces", "docopt", "numpy"}
     assert Path("/proc/mounts").read_text() == mounts
     assert not Path("/proc/sys/fs/binfmt_misc/qemu-aarch64").exists()
+
+
+def test_an_image_of_ones_own_is_imported_run_and_removed_without_root(
+    home: Path, target_root: Root
+) -> None:
+    """Whoever the files belonged to, they are the user's, who can use and remove them."""
+    with tarfile.open(home / "mine.tar.gz", "w:gz", compresslevel=1) as archive:
+        archive.add(target_root.path, arcname=".", filter=_of_root)
+    done = _as_plain(home, "images", "import", "mine.tar.gz", "--json")
+    assert done.returncode == 0, done.stderr
+    (image,) = json.loads(done.stdout)["images"]
+    assert (image["name"], image["glibc"]) == ("mine", "2.36")
+    probed = _as_plain(home, "probe", "--image", "mine", "--engine", "rootfs")
+    assert probed.returncode == 0, probed.stderr
+    assert '"platform_machine": "aarch64"' in probed.stdout
+    pruned = _as_plain(home, "cache", "prune", "--all")
+    assert pruned.returncode == 0, pruned.stderr
+    assert list((home / ".cache/crossbuild/trees").iterdir()) == []
+
+
+def _of_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    if member.name == "./etc":
+        member.mode = 0o500
+    if member.name == "./usr/bin/env":
+        member.mode = 0o4111
+    return member
+
+
+def _as_plain(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*AS_PLAIN, str(home / "environment/bin/crossbuild"), *words],
+        cwd=home,
+        env={**os.environ, "HOME": str(home), "XDG_CACHE_HOME": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
