@@ -44,12 +44,16 @@ class Waiting:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Transfer:
-    """A download: bytes so far and in all (None: unknown). ``done`` True on its last event."""
+    """A download: bytes so far and in all (None: unknown). ``done`` True on its last event.
+
+    ``ok`` False: it ended without the file.
+    """
 
     filename: str
     received: int
     total: int | None
     done: bool = False
+    ok: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

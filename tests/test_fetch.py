@@ -102,6 +102,18 @@ def test_progress_is_told(mini_index: MiniIndex, store: Store, tmp_path: Path) -
     )
 
 
+@pytest.mark.parametrize("change", [{"sha256": "0" * 64}, {"url": "http://127.0.0.1:9/a.zip"}])
+def test_a_download_that_fails_is_not_told_as_done(
+    mini_index: MiniIndex, store: Store, tmp_path: Path, change: dict[str, str]
+) -> None:
+    file = replace(offered(mini_index, tmp_path), **change)  # type: ignore[arg-type]
+    recorder = Recorder()
+    fetch([file], store=store, http=Http(pause=0.001), jobs=1, reporter=recorder)
+    ends = [event for event in recorder.events if isinstance(event, Transfer) and event.done]
+    assert ends
+    assert not any(event.ok for event in ends)
+
+
 def test_one_failure_leaves_the_others_alone(
     mini_index: MiniIndex, store: Store, tmp_path: Path
 ) -> None:

@@ -274,6 +274,16 @@ def test_secrets_are_shown_by_no_renderer() -> None:
     assert "token ****" in written(console)
 
 
+def test_a_download_that_failed_is_not_told_as_fetched() -> None:
+    console, board = screen(), Board()
+    lost = Transfer(filename=NUMPY, received=0, total=9, done=True, ok=False)
+    Plain(console).emit(lost)
+    assert written(console) == ""
+    board.apply(Stage(name="fetch", detail="2 wheels", steps=2), 1)
+    board.apply(lost, 2)
+    assert board.stages["fetch"].ended == 0
+
+
 def test_silence_is_broken_by_what_the_wait_is_for() -> None:
     console, clock = screen(), Clock()
     renderer = Plain(console, clock=clock)

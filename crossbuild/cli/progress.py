@@ -172,7 +172,7 @@ class Board:
         if event.done:
             del self.downloads[event.filename]
             self._kept += event.received
-            if stage := self.stages.get("fetch"):
+            if event.ok and (stage := self.stages.get("fetch")):
                 stage.ended += 1
         return ()
 

@@ -238,7 +238,7 @@ def _beginning(event: Event, board: Board) -> str:
         return f"Building {event.package}: {event.phase}"
     if isinstance(event, Waiting) and not event.done and event.what not in board.waits:
         return f"{event.what[:1].upper()}{event.what[1:]}"
-    if isinstance(event, Transfer) and event.done:
+    if isinstance(event, Transfer) and event.done and event.ok:
         return f"Fetched {event.filename}, {wording.size(event.received)}"
     return ""
 

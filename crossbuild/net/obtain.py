@@ -74,9 +74,11 @@ def _attempt(
     file: File, partial: Path, store: Store, http: Http, reporter: Reporter
 ) -> tuple[Path, str]:
     progress = _Progress(file, reporter)
+    found: tuple[Path, str] | None = None
     try:
         http.download(file.url, partial, progress.show)
-        return store.adopt(partial, file.filename, file.sha256)
+        found = store.adopt(partial, file.filename, file.sha256)
+        return found
     except IntegrityError as error:
         partial.unlink(missing_ok=True)
         host = urlsplit(file.url).netloc
@@ -85,7 +87,7 @@ def _attempt(
             remedy=f"What {host} sends is not what the index promises; nothing of it was kept.",
         ) from error
     finally:
-        progress.end()
+        progress.end(ok=found is not None)
 
 
 class _Progress:
@@ -104,11 +106,15 @@ class _Progress:
             self._told = time.monotonic()
             self._emit(done=False)
 
-    def end(self) -> None:
-        self._emit(done=True)
+    def end(self, *, ok: bool) -> None:
+        self._emit(done=True, ok=ok)
 
-    def _emit(self, *, done: bool) -> None:
+    def _emit(self, *, done: bool, ok: bool = True) -> None:
         event = Transfer(
-            filename=self._filename, received=self._received, total=self._total, done=done
+            filename=self._filename,
+            received=self._received,
+            total=self._total,
+            done=done,
+            ok=ok,
         )
         self._reporter.emit(event)
