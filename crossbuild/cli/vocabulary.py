@@ -83,7 +83,7 @@ REGISTRY = Option(
     dest="registry",
     metavar="HOST",
     read=registry.parse,
-    help="where images that no package makes are pulled from",
+    help="has PyPA's images (default: $CROSSBUILD_REGISTRY)",
 )
 PYTHON = Option(
     names=("--python",),

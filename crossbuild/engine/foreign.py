@@ -68,8 +68,7 @@ def pulled(
         if place is None:
             raise NetworkError(
                 f"{image.name} comes from a registry, and none is configured",
-                remedy="Say which one has it with --registry HOST or CROSSBUILD_REGISTRY, or "
-                "import it from a file: `crossbuild images import FILE`.",
+                remedy="Say which one has it with --registry HOST or CROSSBUILD_REGISTRY.",
             )
         with store.scratch("pull") as scratch:
             layout = scratch / "layout"

@@ -47,7 +47,7 @@ _DIAGNOSES: tuple[tuple[str, type[CrossbuildError], str, str], ...] = (
         "manifest unknown|name unknown|name not known|reading manifest .*(?:404|not found)",
         NetworkError,
         "does not have it",
-        "Take a registry that has it, or import it from a file: `crossbuild images import`.",
+        "Take a registry that has it, with this digest.",
     ),
     (
         "[Dd]igest did not match|does not match|checksum|[Ii]nvalid digest",

@@ -102,8 +102,8 @@ FATAL = 'time="2030-01-01T00:00:00Z" level=fatal msg="'
     [
         ("unauthorized: authentication required", NetworkError, "wants a login", "skopeo login"),
         ("requested access to the resource is denied", NetworkError, "wants a login", "login"),
-        ("manifest unknown: manifest unknown", NetworkError, "does not have it", "import"),
-        ("name unknown: repository name not known", NetworkError, "does not have it", "import"),
+        ("manifest unknown: manifest unknown", NetworkError, "does not have it", "digest"),
+        ("name unknown: repository name not known", NetworkError, "does not have it", "digest"),
         ("Digest did not match, expected x, got y", IntegrityError, "something else", "registry"),
         (
             "http: server gave HTTP response to HTTPS client",
