@@ -40,7 +40,7 @@ class Faults:
     ``fail_after`` answers every request so after that many; ``retry_after`` goes with it.
     ``cut_after`` ends each of the first ``cuts`` file downloads after so many bytes of its
     body. ``slow`` sleeps so many seconds before each 16 KiB of a body. ``credentials`` are the
-    user and the password that every request must show.
+    user and the password that every request must show. ``redirect`` is where all are sent on to.
     """
 
     fail: int = 0
@@ -55,6 +55,7 @@ class Faults:
     hashes: bool = True
     sizes: bool = True
     credentials: tuple[str, str] | None = None
+    redirect: str | None = None
 
 
 @dataclass(frozen=True)
@@ -219,6 +220,9 @@ class _Handler(BaseHTTPRequestHandler):
             if asked.authorization != f"Basic {token}":
                 self._send(401, b"who are you", "text/plain", {"WWW-Authenticate": "Basic"})
                 return True
+        if self.index.faults.redirect:
+            self._send(302, b"there", "text/plain", {"Location": self.index.faults.redirect})
+            return True
         if self.index.fails(self.path):
             after = self.index.faults.retry_after
             headers = {"Retry-After": after} if after else {}

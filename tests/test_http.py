@@ -129,8 +129,21 @@ def test_a_missing_login_says_where_to_put_it(
     with pytest.raises(NetworkError, match=message) as caught:
         Http(logins=logins).get(url)
     assert "netrc" in caught.value.remedy
+    assert logins.redact(caught.value.remedy) == caught.value.remedy
     assert "secret" not in str(caught.value)
     assert len(mini_index.requests) == 1
+
+
+def test_a_server_that_was_sent_no_login_does_not_refuse_one(mini_index: MiniIndex) -> None:
+    """Behind a redirect to another host the login stays away: its place is what is missing."""
+    with MiniIndex() as other:
+        other.faults.credentials = ("me", "secret")
+        elsewhere = other.file_url("x").replace("127.0.0.1", "localhost")
+        mini_index.faults.redirect = elsewhere
+        logins = Logins()
+        logins.learn(mini_index.url, Login("me", "secret"))
+        with pytest.raises(NetworkError, match=r"localhost:\d+ wants a user name and a password"):
+            Http(logins=logins).get(mini_index.file_url("x"))
 
 
 def test_a_login_goes_to_its_own_server_only(mini_index: MiniIndex, url: str) -> None:

@@ -79,7 +79,7 @@ class Http:
             with self._asked("GET", url, {"Accept": accept}) as response:
                 if response.status_code in {404, 410}:
                     return None
-                check(response, with_login=self._has_login(url))
+                check(response)
                 return response
 
         return self._persistently(attempt)
@@ -96,7 +96,7 @@ class Http:
                 match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
                 if response.status_code in _NO_PARTS:
                     return None
-                check(response, with_login=self._has_login(url))
+                check(response)
                 if match is None or match["start"] is None:
                     return None
                 content = response.raw.read(decode_content=False)
@@ -205,7 +205,7 @@ class Http:
         if response.status_code == 416 or (response.status_code == 206 and wrong):
             self._whole.add(url)
             raise wrong_range(url)
-        check(response, with_login=self._has_login(url))
+        check(response)
         blocks: Iterator[bytes] = response.raw.stream(_BLOCK, decode_content=False)
         if response.status_code == 206:
             return _Answer(start=had, total=total, blocks=blocks)
@@ -224,9 +224,6 @@ class Http:
                 return int(length) if response.ok and length.isdecimal() else None
         except RequestError:
             return None
-
-    def _has_login(self, url: str) -> bool:
-        return self.logins.of(url) is not None
 
     def _verify(self, url: str) -> bool | str:
         parts = urlsplit(url)

@@ -45,7 +45,7 @@ _GIVE_CA = (
 )
 _GIVE_LOGIN = (
     "Put the login into ~/.netrc, into the index's URL in uv's or pip's settings "
-    "(https://USER:PASSWORD@HOST/...), or into UV_INDEX_<NAME>_USERNAME and _PASSWORD."
+    "(USER:PASSWORD@ before the host), or into UV_INDEX_<NAME>_USERNAME and _PASSWORD."
 )
 
 
@@ -73,8 +73,8 @@ def explained(url: str, timeout: float) -> Iterator[None]:
         raise _explanation(_root(error), url, timeout) from error
 
 
-def check(response: requests.Response, *, with_login: bool) -> None:
-    """Raise RequestError when the status is an error's; ``with_login``: the request had one."""
+def check(response: requests.Response) -> None:
+    """Raise RequestError when the status is an error's."""
     status = response.status_code
     if status < 400:
         return
@@ -82,7 +82,9 @@ def check(response: requests.Response, *, with_login: bool) -> None:
     if status in {401, 403}:
         refuses = "refuses the configured user name and password"
         wants = "wants a user name and a password"
-        text = f"{place} {refuses if with_login else wants} ({_named(status)})"
+        # Of the request that was answered: a redirect to another host takes no login along.
+        shown = "Authorization" in response.request.headers
+        text = f"{place} {refuses if shown else wants} ({_named(status)})"
         raise RequestError(text, remedy=_GIVE_LOGIN)
     text = f"{place} answered {_named(status)} when asked for {response.url}"
     retries = _OFTEN if status in _TEMPORARY else 0
