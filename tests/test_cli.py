@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -79,6 +80,15 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
         (["verify", *TARGET], 2, "no directory is named"),
         (["verify", "nowhere", *TARGET], 2, "nowhere is not a directory"),
         (["verify", ".", *TARGET], 2, ". holds no wheel"),
+        (["verify", ".", *TARGET, "--image", "a", "--no-smoke"], 2, "--image asks for a proof"),
+        (["verify", ".", *TARGET, "--image", "bulseye"], 2, "there is no image 'bulseye'"),
+        (["six", *TARGET, "--image", "./no.tar"], 2, "there is no file"),
+        (["six", "--target", "debain-11"], 2, "unknown target 'debain-11'"),
+        (["six", "--target", "absent.json"], 2, "absent.json cannot be read"),
+        (["probe", "six"], 2, "probe takes no word, not 'six'"),
+        (["probe", "--image", "a", "--image", "b"], 2, "one image at a time"),
+        (["probe", "--image", "trixie-aarch64", "--python", "3.9"], 2, "has no CPython 3.9"),
+        (["targets", "six"], 2, "targets takes no word, not 'six'"),
         (["cache", "burn"], 2, "cache knows show and prune"),
         (["cache", "--cache-dir", "empty.txt"], 7, "empty.txt"),
         (["--frobnicate"], 2, "--frobnicate is no option"),
@@ -414,3 +424,39 @@ def test_odd_surroundings(script: str, expected: str, directory: Path) -> None:
     assert expected in done.stdout
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+def test_probe_prints_a_script_that_runs_by_itself(directory: Path, capsys: Capture) -> None:
+    assert main(["probe"]) == 0
+    script = directory / "probe.py"
+    script.write_text(capsys.readouterr().out)
+    done = subprocess.run([sys.executable, "-I", str(script)], capture_output=True, check=True)
+    (directory / "probe.json").write_bytes(done.stdout)
+    assert json.loads(done.stdout)["schema"] == "crossbuild-probe/1"
+    assert main(["probe", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document == {"schema": "crossbuild-probe-script/1", "script": script.read_text()}
+
+
+def test_targets_says_what_is_known_and_how_surely(capsys: Capture) -> None:
+    assert main(["targets"]) == 0
+    rows = {row.split()[0]: row for row in capsys.readouterr().out.splitlines() if row.strip()}
+    assert rows["debian-11"].split()[1:3] == ["2.31", "3.9"]
+    assert rows["debian-11"].endswith("bullseye-aarch64")
+    assert rows["kylin-v10-sp1-desktop"].split()[1:3] == ["2.31", "3.8?"]
+    assert "an image of yours (--image)" in rows["kylin-v10-sp1-desktop"]
+    assert main(["targets", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    facts = {item["name"]: item["facts"] for item in document["targets"]}
+    assert all(fact["sources"] for listed in facts.values() for fact in listed)
+
+
+def test_what_is_not_certain_of_a_target_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr(pipeline, "run", lambda asked, services: answers.result())
+    words = ["six", "--target", "kylin-v10-server"]
+    main(words)
+    assert "kylin-v10-server has CPython 3.7, it seems:" in capsys.readouterr().err
+    main([*words, "--python", "3.7"])
+    assert "it seems" not in capsys.readouterr().err

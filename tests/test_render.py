@@ -398,6 +398,28 @@ def test_a_failed_proof_shows_its_tracebacks() -> None:
     assert "pip install" not in text
 
 
+def test_several_images_are_a_table_with_the_wheel_at_fault() -> None:
+    passed = replace(answers.PASSED, image="my-kylin", glibc=(2, 31))
+    broken = replace(
+        answers.BROKEN, image="bullseye", glibc=(2, 28), broken=("netifaces-0.11.whl",)
+    )
+    unproven = replace(answers.UNPROVEN, image="other")
+    images = (passed, broken, unproven)
+    result = replace(answers.result(broken), images=images)
+    rows = shown(lambda page: tables.result(page, result, answers.TARGET)).splitlines()
+    head = next(number for number, row in enumerate(rows) if row.startswith("image"))
+    assert rows[head].split() == ["image", "glibc", "result"]
+    assert rows[head + 1].split()[:2] == ["my-kylin", "2.31"]
+    assert "installed offline, 2 modules imported" in rows[head + 1]
+    assert "netifaces-0.11.whl" in rows[head + 2]
+    assert "netifaces cannot be imported" in rows[head + 3]
+    assert "not run: no image has CPython 3.8" in rows[head + 4]
+    assert "Traceback" not in "".join(rows)
+    verbose = shown(lambda page: tables.result(page, result, answers.TARGET), verbose=True)
+    assert "libfoo.so.1: cannot open shared object file" in verbose
+    assert result.exit_code == 10
+
+
 def test_where_nothing_was_published_nothing_is_promised() -> None:
     result = answers.result(wheels=(), failures=(answers.FAILURE,), output=None)
     text = shown(lambda page: tables.result(page, result, answers.TARGET))

@@ -28,6 +28,8 @@ from crossbuild.resolution.uv import Uv
 from crossbuild.resolve import resolve
 from crossbuild.store import Store
 from crossbuild.target import Target
+from crossbuild.targets import probe
+from tests import probes
 from tests.miniindex import MiniIndex
 from tests.shelf import FITS, FOREIGN, Recorder, Shelf, name, plain, versions
 from tests.wheels import HATCHLING, sdist, wheel
@@ -107,6 +109,18 @@ def test_the_closure_is_the_targets_not_the_hosts(shelf: Shelf) -> None:
     old = solve(shelf, wanted("a[Y]", "b<2"), target=Target.parse("manylinux2014_aarch64", "3.8"))
     assert versions(old.pins) == ["a 1", "b 1", "d 1", "e 1"]
     assert old.pins[2].required_by == ("a", "e")
+
+
+def test_what_a_machine_told_of_itself_is_what_is_resolved_for(shelf: Shelf) -> None:
+    target = probe.target(probes.TOLD, Path("probe.json"))
+    shelf.wheel("a", "1", requires=[
+        "b; 'KYLINOS' in platform_version",
+        "c; platform_release == '6.1'",
+    ])  # fmt: skip
+    shelf.wheel("b", "1", "cp38-cp38-manylinux_2_31_aarch64")
+    shelf.wheel("b", "2", "cp38-cp38-manylinux_2_34_aarch64")
+    found = solve(shelf, wanted("a"), target=target)
+    assert versions(found.pins) == ["a 1", "b 1"]
 
 
 def test_constraints_hold_where_their_markers_do(shelf: Shelf) -> None:
@@ -314,7 +328,7 @@ ERRORS: dict[str, tuple[type[CrossbuildError], Parts]] = {
     "wants-late": (ResolutionError, ("late>=2", "No newer file of late", "built for x86_64")),
     "wants-old good>=2": (ResolutionError, ("no versions go together", "good<2")),
     "kernel": (UsageError, ("kernel 1", "platform_release", "Take another version of kernel")),
-    'good;platform_version=="1"': (UsageError, ("kernel of the machine", "Leave that")),
+    'good;platform_version=="1"': (UsageError, ("kernel of the machine", "leave that")),
     "addressed": (UsageError, ("addressed 1 requires a file by its address", "Ask for that")),
     "v@git+https://code.example/v": (UsageError, ("version control", "build --sdist")),
     "unbuildable": (ResolutionError, ("unbuildable 1 cannot be built: there is no package nix",)),
