@@ -160,9 +160,9 @@ def _foreign(contents: WheelContents, target: Target) -> Iterator[Finding]:
 
 def _libraries(contents: WheelContents, target: Target, promise: Promise) -> Iterator[Finding]:
     """Libraries that are neither in the wheel nor on every machine of the target's kind."""
-    for lack in libraries.lacks(contents, target.arch, promise):
-        if lack.hopeless:
-            yield libraries.finding(contents, lack, target)
+    lacking = libraries.lacks(contents, target.arch, promise)
+    hopeless = (lack for lack in lacking if lack.hopeless)
+    yield from libraries.findings(contents, hopeless, target)
 
 
 def _versions(contents: WheelContents, target: Target, promise: Promise) -> Iterator[Finding]:

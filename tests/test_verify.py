@@ -215,6 +215,16 @@ def test_a_library_that_nobody_has(tmp_path: Path) -> None:
     assert _said(path) == [(FindingKind.LIBRARY, text, True)]
 
 
+def test_a_library_that_many_files_want_is_said_once(tmp_path: Path) -> None:
+    """opencv-python 5 leaves libxcb.so.1 to the system: seventeen of its files need it."""
+    code = shared_object(needed=["libxcb.so.1"])
+    path = _wheel(tmp_path, {f"own/_{number}.so": code for number in range(4)})
+    ((_, text, _),) = _said(path)
+    assert text.startswith(
+        "own/_0.so and 3 more files need libxcb.so.1, which is not in the wheel"
+    )
+
+
 def test_libpython_is_not_promised(tmp_path: Path) -> None:
     path = _wheel(tmp_path, {"own.so": shared_object(needed=["libpython3.11.so.1.0"])})
     ((kind, text, _),) = _said(path)

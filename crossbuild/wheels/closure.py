@@ -43,10 +43,17 @@ def borrowed(wheels: Sequence[WheelContents], target: Target) -> tuple[Finding, 
         *(libraries.provided(libraries.own(contents, target.arch)) for contents in wheels)
     )
     return tuple(
-        libraries.finding(contents, lack, target)
+        finding
         for contents in wheels
-        for lack in libraries.lacks(contents, target.arch, promise, brought)
-        if not lack.hopeless
+        for finding in libraries.findings(
+            contents,
+            (
+                lack
+                for lack in libraries.lacks(contents, target.arch, promise, brought)
+                if not lack.hopeless
+            ),
+            target,
+        )
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from crossbuild import wording
 from crossbuild.platforms import Arch
 from crossbuild.target import Target
 from crossbuild.wheels import machines, modules
@@ -38,15 +39,32 @@ class Lack:
     optional: bool
 
 
-def finding(contents: WheelContents, lack: Lack, target: Target) -> Finding:
-    """What is wrong, said of the wheel; fatal unless optional."""
-    where = "the wheel" if lack.hopeless else "any of the wheels"
-    text = (
-        f"{lack.member} needs {lack.library}, which is not in {where} "
-        f"and not promised by {target.platform}"
+def findings(
+    contents: WheelContents, lacking: Iterable[Lack], target: Target
+) -> tuple[Finding, ...]:
+    """What is wrong, said of the wheel, once for each library; fatal unless optional."""
+    groups: dict[tuple[str, bool, bool], list[str]] = {}
+    for lack in lacking:
+        key = (lack.library, lack.hopeless, lack.optional)
+        groups.setdefault(key, []).append(lack.member)
+    return tuple(
+        Finding(
+            file=contents.filename,
+            kind=FindingKind.LIBRARY,
+            text=f"{_needing(members)} {library}, which is not in "
+            f"{'the wheel' if hopeless else 'any of the wheels'} "
+            f"and not promised by {target.platform}",
+            fatal=not optional,
+        )
+        for (library, hopeless, optional), members in groups.items()
     )
-    kind = FindingKind.LIBRARY
-    return Finding(file=contents.filename, kind=kind, text=text, fatal=not lack.optional)
+
+
+def _needing(members: Sequence[str]) -> str:
+    """``a.so needs``, ``a.so and 16 more files need``: a bundled stack all needs the same."""
+    if len(members) == 1:
+        return f"{members[0]} needs"
+    return f"{members[0]} and {wording.count(len(members) - 1, 'more file')} need"
 
 
 def own(contents: WheelContents, arch: Arch) -> dict[str, ElfInfo]:
