@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from crossbuild.cli import arguments
+from crossbuild.cli.grammar import COMMANDS
 from crossbuild.store import Store
 
 TARGET = "manylinux2014_aarch64"
@@ -50,8 +52,11 @@ def cache(shared_store: Store) -> Path:
 
 
 def argv(words: Sequence[str], cache: Path) -> list[str]:
-    """The command as a list, run by this interpreter."""
-    return [sys.executable, "-m", "crossbuild", *words, "--cache-dir", str(cache)]
+    """The command as a list, run by this interpreter; the embedded engine if none is named."""
+    command = COMMANDS[arguments._split(words)[0]]
+    chooses = any("--engine" in option.names for option in command.options)
+    engine = ["--engine", "rootfs"] if chooses and "--engine" not in words else []
+    return [sys.executable, "-m", "crossbuild", *words, *engine, "--cache-dir", str(cache)]
 
 
 @pytest.fixture
