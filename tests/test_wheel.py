@@ -232,6 +232,21 @@ def test_damage_inside_a_member(tmp_path: Path) -> None:
         wheel.read(path)
 
 
+@pytest.mark.parametrize("name", ["METADATA", "WHEEL", "RECORD"])
+def test_what_tells_of_a_wheel_is_not_read_at_any_length(tmp_path: Path, name: str) -> None:
+    """Two hundred kilobytes of a wheel could fill two gigabytes of memory."""
+    path = wheels.wheel(tmp_path, "own", "1.0")
+    long = tmp_path / "long" / path.name
+    long.parent.mkdir()
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(long, "w", zipfile.ZIP_DEFLATED) as new:
+        for item in old.infolist():
+            if not item.filename.endswith(f"/{name}"):
+                new.writestr(item, old.read(item))
+        new.writestr(f"own-1.0.dist-info/{name}", bytes(33 << 20))
+    with pytest.raises(IntegrityError, match=rf"^{path.name}: own-1.0.dist-info/{name} is absurd"):
+        wheel.read(long)
+
+
 def test_a_wheel_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="no such file"):
         wheel.read(tmp_path / "own-1.0-py3-none-any.whl")

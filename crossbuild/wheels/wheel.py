@@ -34,6 +34,8 @@ from crossbuild.wheels import elf, modules, record
 from crossbuild.wheels.elf import ElfInfo
 
 _IN_MEMORY = 64 << 20
+_LONGEST = 32 << 20
+"""Bytes; the RECORD of a wheel with a hundred thousand files has a third of it."""
 _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError),
     *(ValueError, csv.Error),
@@ -199,13 +201,13 @@ def read(path: Path) -> WheelContents:
     with _opened(path) as archive:
         members = _members(archive, path.name)
         info = _info_directory(members, path.name)
-        metadata = Metadata.from_email(archive.read(f"{info}/METADATA"), validate=False)
+        metadata = Metadata.from_email(_told(archive, f"{info}/METADATA"), validate=False)
         return WheelContents(
             path=path,
             name=canonicalize_name(metadata.name),
             version=metadata.version,
             tags=filename.tags,
-            wheel_tags=_wheel_tags(archive.read(f"{info}/WHEEL").decode()),
+            wheel_tags=_wheel_tags(_told(archive, f"{info}/WHEEL").decode()),
             requires_dist=tuple(metadata.requires_dist or ()),
             requires_python=metadata.requires_python,
             provides_extra=frozenset(metadata.provides_extra or ()),
@@ -273,6 +275,13 @@ def _info_directory(members: Collection[str], filename: str) -> str:
     return directory
 
 
+def _told(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A file that says something of the wheel, whole: so it must be of a size to be read."""
+    if archive.getinfo(name).file_size > _LONGEST:
+        raise IntegrityError(f"{Path(archive.filename or '').name}: {name} is absurdly long")
+    return archive.read(name)
+
+
 def _wheel_tags(text: str) -> frozenset[Tag]:
     """The tags of the WHEEL file; compressed sets are expanded, as some tools leave them."""
     lines = email.parser.HeaderParser().parsestr(text).get_all("Tag", [])
@@ -281,7 +290,8 @@ def _wheel_tags(text: str) -> frozenset[Tag]:
 
 def _modules(archive: zipfile.ZipFile, members: Collection[str], info: str) -> tuple[str, ...]:
     listed = f"{info}/top_level.txt"
-    top_level = archive.read(listed).decode().split() if listed in members else []
+    told = _told(archive, listed) if listed in members else b""
+    top_level = told.decode().split()
     return modules.importable(members, top_level)
 
 
@@ -290,7 +300,7 @@ def _scan(
 ) -> dict[str, ElfInfo]:
     """Read every member once: its hash against RECORD, and its ELF head if it has one."""
     own = f"{info}/RECORD"
-    rows = record.parse(archive.read(own).decode())
+    rows = record.parse(_told(archive, own).decode())
     problems = [f"{name} {what}" for name, what in record.complaints(rows, members, own)]
     elves: dict[str, ElfInfo] = {}
     for name in members:
