@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from crossbuild.errors import (
@@ -346,6 +347,22 @@ def test_errors_name_what_is_wrong_and_what_to_do(shelf: Shelf, asked: str) -> N
     assert type(caught.value) is kind
     assert [part for part in parts if part not in text] == [], text
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("formats", "said"),
+    [
+        (Formats(hashes=frozenset({(canonicalize_name("good"), "0" * 64)})), "none of the --hash"),
+        (Formats(hashes_required=True, only_binary_all=True), "no --hash for it"),
+    ],
+)
+def test_hashes_that_nothing_has_are_the_thing_to_change(
+    shelf: Shelf, formats: Formats, said: str
+) -> None:
+    stock(shelf)
+    with pytest.raises(ResolutionError, match=said) as caught:
+        solve(shelf, wanted("good", formats=formats))
+    assert "--hash" in caught.value.remedy
 
 
 def test_a_host_that_cannot_build_says_for_what_it_would_have_to(shelf: Shelf) -> None:

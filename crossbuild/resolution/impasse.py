@@ -18,11 +18,13 @@ from crossbuild.resolution.supply import Releases, Supply
 _SHOWN = 8
 """How many versions or reasons a message names before it counts the rest."""
 _REMEDIES = {
+    Refusal.HASH: "Give the --hash of a file that it can use, or of every file of the version.",
     Refusal.POLICY: "Let it be built or downloaded: change --only-binary or --no-binary for it.",
     Refusal.FLOOR: "Choose a --target with a newer libc, if the machine has it.",
     Refusal.PYTHON: "Choose a --python that it supports, or another version of it.",
     Refusal.NO_HASH: "Use an index that gives hashes, or download the file and name its path.",
 }
+"""By what refuses a file, the first that does; what has only the wrong hash fits in all else."""
 
 
 def explain(goal: Goal, stuck: Stuck, supply: Supply) -> ResolutionError:
