@@ -49,6 +49,8 @@ class Machine:
             "CROSSBUILD_CACHE_DIR": str(self.cache),
             "XDG_CACHE_HOME": str(self.directory / "home"),
             "UV_CACHE_DIR": str(self.directory / "uv"),
+            # No daemon answers: the lines choose the embedded engine by themselves.
+            "DOCKER_HOST": f"unix://{self.directory}/no-daemon",
         }
         done = subprocess.run(
             argv,
