@@ -352,7 +352,7 @@ def test_errors_name_what_is_wrong_and_what_to_do(shelf: Shelf, asked: str) -> N
 @pytest.mark.parametrize(
     ("formats", "said"),
     [
-        (Formats(hashes=frozenset({(canonicalize_name("good"), "0" * 64)})), "none of the --hash"),
+        (Formats(hashes=frozenset({(canonicalize_name("good"), "f" * 64)})), "none of the --hash"),
         (Formats(hashes_required=True, only_binary_all=True), "no --hash for it"),
     ],
 )
