@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from crossbuild.cli import doctor, hostviews
+from crossbuild.cli import doctor, hostviews, provision
 from crossbuild.cli.doctor import Check, Question, State
 from crossbuild.cli.page import Page
-from crossbuild.engine import apt, emulation
+from crossbuild.engine import apt, condition, emulation
+from crossbuild.engine.condition import Condition
 from crossbuild.engine.emulation import Fact
 from crossbuild.engine.registry import Registry
-from crossbuild.errors import NetworkError, UsageError
+from crossbuild.errors import HostError, NetworkError, UsageError
 from crossbuild.platforms import ARCHES
 from crossbuild.target import Target
 from tests.engine.programs import install
@@ -192,3 +193,70 @@ def test_a_registry_has_more_pythons_and_what_has_them_is_said(
     assert "--image" in builds.remedy
     every = found(doctor.examine(replace(named, target=None)), name)
     assert every.found == "CPython 3.9, 3.10, 3.11, 3.12, 3.13, 3.14 and 3.15"
+
+
+def condition_of(*, able: bool = True, can_register: bool = False) -> Condition:
+    return Condition(
+        version="20.10.24",
+        address="unix:///run/docker.sock",
+        machine="x86_64",
+        able=able,
+        can_register=can_register,
+        arch=AARCH64,
+    )
+
+
+@pytest.mark.parametrize(
+    ("engine", "seen", "state", "taken"),
+    [
+        ("auto", condition_of(), State.OK, "auto takes Docker"),
+        ("auto", condition_of(able=False, can_register=True), State.OK, "auto takes Docker"),
+        ("auto", condition_of(able=False), State.OK, "embedded, for Docker runs no aarch64"),
+        ("docker", condition_of(), State.OK, None),
+        ("docker", condition_of(able=False), State.MISSING, None),
+    ],
+)
+def test_which_engine_a_run_takes_and_why(
+    host: dict[str, Fact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    engine: str, seen: Condition, state: State, taken: str | None,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(condition, "of_docker", lambda environment, arch: seen)
+    checks = doctor.examine(replace(question(tmp_path), engine=engine))
+    assert found(checks, "Docker").state is state
+    assert seen.sentence in found(checks, "Docker").found
+    if taken is None:
+        assert "engine" not in {check.name for check in checks}
+    else:
+        assert taken in found(checks, "engine").found
+
+
+@pytest.mark.parametrize(
+    ("engine", "address", "name", "state"),
+    [
+        ("auto", "", "Docker", State.OK),
+        ("docker", "", "Docker", State.MISSING),
+        ("docker", "tcp://far.example:2375", "Docker at tcp://far.example:2375", State.MISSING),
+    ],
+)
+def test_a_docker_that_does_not_answer_is_missing_only_where_it_is_asked_for(
+    host: dict[str, Fact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    engine: str, address: str, name: str, state: State,
+) -> None:  # fmt: skip
+    def silent(environment: object, arch: object) -> Condition:
+        raise HostError("no Docker daemon answers", remedy="Start it.")
+
+    monkeypatch.setattr(condition, "of_docker", silent)
+    environment = {"DOCKER_HOST": address} if address else {}
+    asked = replace(question(tmp_path), engine=engine, environment=environment)
+    checks = doctor.examine(asked)
+    assert found(checks, name).state is state
+    assert "no Docker daemon answers" in found(checks, name).found
+    assert (name == "Docker") == bool(provision.needs(checks)) or state is State.OK
+
+
+def test_the_embedded_engine_asks_no_daemon(
+    host: dict[str, Fact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(condition, "of_docker", lambda *_: pytest.fail("it was asked"))
+    checks = doctor.examine(question(tmp_path))
+    assert not {"Docker", "engine"} & {check.name for check in checks}

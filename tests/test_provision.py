@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from crossbuild import process
@@ -35,20 +37,28 @@ def packages(program: str, known: set[str] | None = None, arch: str = "aarch64")
     [
         (
             "apt-get",
-            "bubblewrap util-linux mmdebstrap debian-archive-keyring skopeo qemu-user-static",
+            "bubblewrap util-linux mmdebstrap "
+            "debian-archive-keyring skopeo docker.io qemu-user-static",
         ),
-        ("dnf", "bubblewrap util-linux mmdebstrap debian-keyring skopeo qemu-user-static-aarch64"),
+        (
+            "dnf",
+            "bubblewrap util-linux mmdebstrap "
+            "debian-keyring skopeo moby-engine qemu-user-static-aarch64",
+        ),
         (
             "zypper",
-            "bubblewrap util-linux mmdebstrap debian-archive-keyring skopeo qemu-linux-user",
+            "bubblewrap util-linux mmdebstrap "
+            "debian-archive-keyring skopeo docker qemu-linux-user",
         ),
         (
             "pacman",
-            "bubblewrap util-linux mmdebstrap debian-archive-keyring skopeo qemu-user-static",
+            "bubblewrap util-linux mmdebstrap "
+            "debian-archive-keyring skopeo docker qemu-user-static",
         ),
         (
             "apk",
-            "bubblewrap util-linux-misc mmdebstrap debian-archive-keyring skopeo qemu-aarch64",
+            "bubblewrap util-linux-misc mmdebstrap "
+            "debian-archive-keyring skopeo docker qemu-aarch64",
         ),
     ],
 )
@@ -76,10 +86,13 @@ def test_a_distribution_that_renamed_a_package_is_followed() -> None:
 
 
 def test_what_a_distribution_has_not_is_said() -> None:
-    arch = {"bubblewrap", "util-linux", "debian-archive-keyring", "skopeo", "qemu-user-static"}
+    arch = {
+        *("bubblewrap", "util-linux", "debian-archive-keyring", "skopeo", "docker"),
+        "qemu-user-static",
+    }
     manager = by_name("pacman")
     plan = provision.provision(EVERYTHING, AARCH64, manager, ("sudo",), arch.__contains__)
-    assert plan.commands == (("sudo", *manager.install, *plan.packages),)
+    assert plan.commands[0] == ("sudo", *manager.install, *plan.packages)
     assert set(plan.packages) == arch
     assert len(plan.left) == 1
     assert "no package of mmdebstrap" in plan.left[0]
@@ -134,3 +147,23 @@ def test_a_host_without_a_known_manager_is_told(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(process, "which", lambda program: None)
     with pytest.raises(HostError, match="no package manager"):
         provision.manager()
+
+
+@pytest.mark.parametrize(
+    ("booted", "program", "expected"),
+    [
+        (True, "", "systemctl enable --now docker"),
+        (False, "rc-service", "rc-service docker start"),
+        (False, "", "service docker start"),
+    ],
+)
+def test_docker_is_started_where_it_is_installed(
+    monkeypatch: pytest.MonkeyPatch, booted: bool, program: str, expected: str
+) -> None:
+    monkeypatch.setattr(Path, "is_dir", lambda path: booted)
+    monkeypatch.setattr(process, "which", lambda name: Path("/sbin", name) if program else None)
+    wanted = (Need.SANDBOX, Need.DOCKER)
+    plan = provision.provision(wanted, AARCH64, by_name("apt-get"), ("sudo",), lambda name: True)
+    assert plan.commands[-1] == ("sudo", *expected.split())
+    none = provision.provision((Need.SANDBOX,), AARCH64, by_name("apt-get"), (), lambda _: True)
+    assert "docker" not in none.commands[-1]

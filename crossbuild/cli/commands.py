@@ -35,7 +35,7 @@ from crossbuild.pipeline import Request
 from crossbuild.platforms import ARCHES, Arch
 from crossbuild.report import Level, Message, Reporter
 from crossbuild.resolution.uv import Uv
-from crossbuild.store import Store
+from crossbuild.store import Store, Usage
 from crossbuild.target import Target
 from crossbuild.targets import probe
 from crossbuild.workbench import Services
@@ -170,6 +170,8 @@ def _question(call: Call, *, online: bool) -> Question:
         cache=request.cache(options, call.around),
         mirror=options.mirror,
         registry=request.registry(options, call.around),
+        engine=options.engine,
+        environment=call.around.environment,
         index=(lambda: _reach(call)) if online else None,
     )
 
@@ -273,8 +275,14 @@ def _cache(call: Call) -> Answer:
     removed = 0
     if action == "prune":
         days = options.older_than if options.older_than is not None else _OLD
-        removed = store.prune(older_than_days=None if options.everything else days)
-    parts = store.usage()
+        before = sum(part.bytes for part in _kept(call, store))
+        store.prune(older_than_days=None if options.everything else days)
+        if options.everything:
+            from crossbuild.engine import keeping  # the SDK takes a while to import
+
+            keeping.prune(call.around.environment, store)
+        removed = before - sum(part.bytes for part in _kept(call, store))
+    parts = _kept(call, store)
     return Answer(
         code=EXIT_OK,
         document={
@@ -289,6 +297,13 @@ def _cache(call: Call) -> Answer:
             page, store.root, parts, removed if action == "prune" else None
         ),
     )
+
+
+def _kept(call: Call, store: Store) -> tuple[Usage, ...]:
+    """What is kept on this host, and in a Docker daemon where one answers."""
+    from crossbuild.engine import keeping
+
+    return (*store.usage(), *keeping.usage(call.around.environment))
 
 
 def _images(call: Call) -> Answer:

@@ -12,8 +12,8 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from crossbuild import catalog, process, wording
@@ -55,7 +55,8 @@ class Question:
     """What the doctor is asked: ``target`` None means builds for aarch64 in general.
 
     ``index`` asks the package index for an answer and raises CrossbuildError where it cannot;
-    None: do not ask. ``registry``: where images come from that no package makes.
+    None: do not ask. ``registry``: where images come from that no package makes. ``engine`` is
+    the name that is asked for, ``environment`` the user's, for DOCKER_HOST.
     """
 
     arch: Arch
@@ -64,6 +65,8 @@ class Question:
     mirror: str | None
     index: Callable[[], str] | None
     registry: Registry | None = None
+    engine: str = "rootfs"
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def examine(question: Question) -> tuple[Check, ...]:
@@ -74,10 +77,46 @@ def examine(question: Question) -> tuple[Check, ...]:
     checks += [_skopeo(question.registry)] if question.registry else []
     checks.append(_namespaces(emulation.namespaces(), _restricted()))
     checks += map(_from_fact, _foreign(question.arch))
+    checks += _engine(question)
     checks += [_image(question), _cache(question.cache)]
     if question.index is not None:
         checks.append(_index(question.index))
     return tuple(checks)
+
+
+def _engine(question: Question) -> Iterator[Check]:
+    """Whether a Docker daemon can be used, where one may be, and which engine a run takes."""
+    if question.engine == "rootfs":
+        return
+    from crossbuild.engine import condition
+
+    try:
+        found = condition.of_docker(question.environment, question.arch)
+    except CrossbuildError as error:
+        yield from _without_docker(question, error)
+        return
+    works = found.able or found.can_register
+    state = State.OK if works or question.engine == "auto" else State.MISSING
+    yield Check(
+        name="Docker",
+        state=state,
+        found=f"{found.version} at {found.address}, {found.machine}; {found.sentence}",
+        remedy="" if works else "On its machine, install the package qemu-user-static.",
+    )
+    if question.engine == "auto":
+        why = "Docker" if works else f"embedded, for Docker {found.sentence}"
+        yield _ok("engine", f"auto takes {why}")
+
+
+def _without_docker(question: Question, error: CrossbuildError) -> Iterator[Check]:
+    """Only where it was asked for is it missing; setup can install one on this host alone."""
+    if question.engine == "auto":
+        yield _ok("Docker", f"not used: {error}")
+        yield _ok("engine", "auto takes the embedded one")
+        return
+    elsewhere = question.environment.get("DOCKER_HOST")
+    name = f"Docker at {elsewhere}" if elsewhere else "Docker"
+    yield Check(name=name, state=State.MISSING, found=str(error), remedy=error.remedy)
 
 
 def able(checks: Sequence[Check]) -> bool:

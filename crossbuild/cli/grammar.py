@@ -156,7 +156,7 @@ COMMANDS: Mapping[str, Command] = {
     "doctor": Command(
         words="[--target PLATFORM]",
         summary="say what this host can do, and what to do where it cannot",
-        groups=(TARGET, Group(title="Emulation", options=(MIRROR, REGISTRY)), GENERAL),
+        groups=(TARGET, Group(title="Emulation", options=(ENGINE, MIRROR, REGISTRY)), GENERAL),
     ),
     "setup": Command(
         words="[--target PLATFORM]",

@@ -23,6 +23,8 @@ _KINDS = {
     "records": "what was learned of packages",
     "partial": "unfinished downloads",
     "scratch": "work in progress",
+    "docker images": "Docker: images of the root file systems",
+    "docker volumes": "Docker: toolchains, build environments",
 }
 
 

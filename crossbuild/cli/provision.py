@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from crossbuild import process
 from crossbuild.cli.doctor import Check, State
@@ -20,6 +21,7 @@ class Need(enum.Enum):
     UNPACKER = "mmdebstrap"
     KEYS = "Debian's archive keys"
     PULLER = "skopeo"
+    DOCKER = "the Docker daemon"
     EMULATOR = "QEMU user-mode emulation"
 
 
@@ -32,6 +34,7 @@ _NEEDS = {
     "mmdebstrap": Need.UNPACKER,
     "Debian's keys": Need.KEYS,
     "skopeo": Need.PULLER,
+    "Docker": Need.DOCKER,
 }
 
 
@@ -61,6 +64,7 @@ MANAGERS = (
             Need.UNPACKER: ("mmdebstrap",),
             Need.KEYS: ("debian-archive-keyring",),
             Need.PULLER: ("skopeo",),
+            Need.DOCKER: ("docker.io",),
             # Debian 13 moved the static emulators to qemu-user; before, that was dynamic.
             Need.EMULATOR: ("qemu-user-static", "qemu-user"),
         },
@@ -76,6 +80,7 @@ MANAGERS = (
             Need.UNPACKER: ("mmdebstrap",),
             Need.KEYS: ("debian-keyring",),
             Need.PULLER: ("skopeo",),
+            Need.DOCKER: ("moby-engine", "docker"),
             Need.EMULATOR: ("qemu-user-static-{qemu}", "qemu-user-static"),
         },
     ),
@@ -90,6 +95,7 @@ MANAGERS = (
             Need.UNPACKER: ("mmdebstrap",),
             Need.KEYS: ("debian-archive-keyring", "debian-keyring"),
             Need.PULLER: ("skopeo",),
+            Need.DOCKER: ("docker",),
             Need.EMULATOR: ("qemu-linux-user",),
         },
     ),
@@ -104,6 +110,7 @@ MANAGERS = (
             Need.UNPACKER: ("mmdebstrap",),
             Need.KEYS: ("debian-archive-keyring",),
             Need.PULLER: ("skopeo",),
+            Need.DOCKER: ("docker",),
             Need.EMULATOR: ("qemu-user-static",),
         },
     ),
@@ -118,6 +125,7 @@ MANAGERS = (
             Need.UNPACKER: ("mmdebstrap",),
             Need.KEYS: ("debian-archive-keyring",),
             Need.PULLER: ("skopeo",),
+            Need.DOCKER: ("docker",),
             Need.EMULATOR: ("qemu-{qemu}",),
         },
     ),
@@ -216,7 +224,8 @@ def provision(
             left.append(_absent(need, names))
     install = (*prefix, *manager.install, *packages)
     refresh = ((*prefix, *manager.refresh),) if manager.refresh and packages else ()
-    commands = (*refresh, install) if packages else ()
+    start = ((*prefix, *_start()),) if Need.DOCKER in wanted else ()
+    commands = (*refresh, install, *start) if packages else ()
     return Provision(commands=commands, packages=tuple(packages), left=tuple(left))
 
 
@@ -238,6 +247,14 @@ def ask(manager: Manager) -> Callable[[str], bool]:
         return done.returncode == 0 and bool(done.stdout.strip())
 
     return known
+
+
+def _start() -> tuple[str, ...]:
+    """The command that starts Docker's daemon, where the package has not: now, and at boot."""
+    if Path("/run/systemd/system").is_dir():  # sd_booted(3)
+        return ("systemctl", "enable", "--now", "docker")
+    service = process.which("rc-service")
+    return ("rc-service", "docker", "start") if service else ("service", "docker", "start")
 
 
 def _absent(need: Need, names: Sequence[str]) -> str:

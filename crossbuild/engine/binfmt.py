@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import struct
 import tarfile
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +23,6 @@ from crossbuild.engine.labels import owned
 from crossbuild.engine.loading import REPOSITORY, Platform
 from crossbuild.errors import HostError
 from crossbuild.platforms import Arch
-from crossbuild.store import Store
 
 _ANSWER = 42
 _PATIENCE = 60
@@ -61,17 +61,16 @@ def program(arch: Arch) -> bytes:
     return emulation.header(arch) + struct.pack(f"{order}I3{word}I6H", *file) + segment + code
 
 
-def runs(daemon: Daemon, arch: Arch, store: Store) -> bool:
+def runs(daemon: Daemon, arch: Arch) -> bool:
     """Whether the daemon runs a program of this processor, found out by doing so.
 
     Raises HostError when the daemon does something else altogether.
     """
-    name = f"{REPOSITORY}/probe-{arch.name}:1"
-    platform = Platform.of(arch)
+    name, platform = probe_image(arch), Platform.of(arch)
     if not loading.here(daemon, name):
-        with store.scratch("probe") as directory:
-            layer = directory / "layer.tar"
-            with guarded(directory), tarfile.open(layer, "w") as tar:
+        with tempfile.TemporaryDirectory() as directory:
+            layer = Path(directory, "layer.tar")
+            with guarded(layer.parent), tarfile.open(layer, "w") as tar:
                 tarring.content(tar, "probe", program(arch), 0o755)
             loading.send(daemon, layer, name, platform)
     spec = Spec(
@@ -93,20 +92,32 @@ def runs(daemon: Daemon, arch: Arch, store: Store) -> bool:
         box.remove()
 
 
-def ensure(daemon: Daemon, arch: Arch, store: Store, image: Callable[[], str]) -> None:
+def probe_image(arch: Arch) -> str:
+    """The image whose only program is ``program``."""
+    return f"{REPOSITORY}/probe-{arch.name}:1"
+
+
+def can_register(daemon: Daemon, arch: Arch) -> bool:
+    """Whether ``ensure`` has something to try where the daemon's kernel has no emulator."""
+    there = daemon.about.machine == emulation.machine()
+    return there and emulation.static_qemu(arch) is not None
+
+
+def ensure(daemon: Daemon, arch: Arch, image: Callable[[], str]) -> None:
     """Make the daemon run programs of this processor, if it does not.
 
     ``image`` gives the name of a whole image of it in the daemon. Raises HostError, with the
     one command that helps, where that cannot be done from here.
     """
-    if runs(daemon, arch, store):
+    if runs(daemon, arch):
         return
     qemu = emulation.static_qemu(arch)
-    if qemu is not None and daemon.about.local and emulation.may_register():
-        emulation.register(Emulation(arch=arch, way=Way.GLOBAL, qemu=qemu))
-    elif qemu is not None and daemon.about.machine == emulation.machine():
-        _register_there(daemon, arch, qemu, image())
-    if not runs(daemon, arch, store):
+    if qemu is not None and can_register(daemon, arch):
+        if daemon.about.local and emulation.may_register():
+            emulation.register(Emulation(arch=arch, way=Way.GLOBAL, qemu=qemu))
+        else:
+            _register_there(daemon, arch, qemu, image())
+    if not runs(daemon, arch):
         raise HostError(
             f"the Docker daemon at {daemon.address} cannot run {arch} programs: its kernel has "
             "no emulator for them",

@@ -65,7 +65,7 @@ class DockerEngine:
                 return
             if arch.name != self._daemon.about.machine:
                 binfmt.ensure(
-                    self._daemon, arch, self._store,
+                    self._daemon, arch,
                     lambda: loading.image_of(self._loaded(image, _any_role(image))),
                 )  # fmt: skip
             self._able.add(arch.name)
@@ -100,6 +100,8 @@ class DockerEngine:
             spec = Spec(image=image, platform=platform, volumes=volumes, limits=limits)
             box = container.create(self._daemon, spec)
             stack.callback(_softly, box.remove)
+            for name in volumes.values():
+                self._volumes.check(name)
             session = DockerSession(box, scratch, self._environment(root.image), limits)
             try:
                 yield session

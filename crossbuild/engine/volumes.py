@@ -21,6 +21,7 @@ from crossbuild.engine.daemon import Daemon
 from crossbuild.engine.labels import KEEP, RUN, owned
 from crossbuild.engine.loading import Platform
 from crossbuild.engine.sandbox import UID
+from crossbuild.errors import HostError
 from crossbuild.store import Store
 
 PREFIX = "crossbuild-"
@@ -56,6 +57,18 @@ class Volumes:
         if winner != made:
             self.remove(made)
         return winner
+
+    def check(self, name: str) -> None:
+        """Raise HostError for a volume that was removed before a container could hold it.
+
+        The daemon then makes an empty one by itself, without our labels.
+        """
+        if _KEY not in (self._labels(name) or {}):
+            self.remove(name)
+            raise HostError(
+                f"the volume {name} was removed while a container was made for it",
+                remedy="Run again when nothing prunes Docker's volumes.",
+            )
 
     def remove(self, name: str) -> bool:
         """Remove a volume; False when it is in use. Nothing when it is gone."""

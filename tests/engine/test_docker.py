@@ -169,9 +169,9 @@ def test_a_listeners_error_ends_the_command(engine: Engine, target_root: Root) -
 
 
 @docker_only
-def test_a_processor_without_emulator_is_told_apart(daemon: Daemon, store: Store) -> None:
-    assert binfmt.runs(daemon, IMAGE.arch, store)
-    assert binfmt.runs(daemon, ARCHES[daemon.about.machine], store)
+def test_a_processor_without_emulator_is_told_apart(daemon: Daemon) -> None:
+    assert binfmt.runs(daemon, IMAGE.arch)
+    assert binfmt.runs(daemon, ARCHES[daemon.about.machine])
 
 
 def test_another_daemon_shares_no_files_with_this_host(
