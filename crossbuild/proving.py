@@ -123,7 +123,7 @@ def _outgrown(image: Image, subject: Subject) -> SmokeResult | None:
 def _another(image: Image, target: Target) -> SmokeResult:
     """The honest result for an image that is not like the target."""
     pythons = wording.listing([dotted(found.version) for found in image.interpreters])
-    has = f"CPython {pythons or 'nothing'} for {image.arch}"
+    has = f"CPython {pythons} for {image.arch}" if pythons else "no CPython"
     wants = f"CPython {target.python_version} for {target.arch}"
     return SmokeResult(
         state=SmokeState.NOT_RUN,

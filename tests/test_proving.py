@@ -64,7 +64,7 @@ def native(directory: Path, floor: int, symbol: str) -> Path:
     [
         (replace(IMAGE, arch=ARCHES["x86_64"]), "has CPython 3.9 for x86_64"),
         (catalog.image("bookworm-aarch64"), "has CPython 3.11 for aarch64"),
-        (replace(IMAGE, interpreters=()), "has CPython nothing for aarch64"),
+        (replace(IMAGE, interpreters=()), "has no CPython, the wheels"),
     ],
 )
 def test_an_image_that_is_not_like_the_target_is_no_proof(

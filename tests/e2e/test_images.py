@@ -137,3 +137,14 @@ def test_a_machine_that_no_image_is_like_is_not_proven(
     (row,) = ran.document["images"]
     assert row["state"] == "not run"
     assert "has CPython 3.9 for aarch64, the wheels are for CPython 3.8" in row["reason"]
+
+
+def test_a_run_is_proven_where_the_user_says(crossbuild: Crossbuild, written: Path) -> None:
+    words = ("six", "--target", "debian-11", "--image", str(written), "--image", B)
+    ran = crossbuild(*words, "--json")
+    assert ran.code == 0, ran.stderr
+    assert [(row["image"], row["state"]) for row in ran.document["images"]] == [
+        ("machine", "passed"),
+        (B, "passed"),
+    ]
+    assert ran.document["smoke"]["state"] == "passed"
