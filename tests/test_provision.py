@@ -37,28 +37,38 @@ def packages(program: str, known: set[str] | None = None, arch: str = "aarch64")
     [
         (
             "apt-get",
-            "bubblewrap util-linux mmdebstrap "
-            "debian-archive-keyring skopeo docker.io qemu-user-static",
+            (
+                "bubblewrap util-linux mmdebstrap "
+                "debian-archive-keyring skopeo docker.io qemu-user-static"
+            ),
         ),
         (
             "dnf",
-            "bubblewrap util-linux mmdebstrap "
-            "debian-keyring skopeo moby-engine qemu-user-static-aarch64",
+            (
+                "bubblewrap util-linux mmdebstrap "
+                "debian-keyring skopeo moby-engine qemu-user-static-aarch64"
+            ),
         ),
         (
             "zypper",
-            "bubblewrap util-linux mmdebstrap "
-            "debian-archive-keyring skopeo docker qemu-linux-user",
+            (
+                "bubblewrap util-linux mmdebstrap "
+                "debian-archive-keyring skopeo docker qemu-linux-user"
+            ),
         ),
         (
             "pacman",
-            "bubblewrap util-linux mmdebstrap "
-            "debian-archive-keyring skopeo docker qemu-user-static",
+            (
+                "bubblewrap util-linux mmdebstrap "
+                "debian-archive-keyring skopeo docker qemu-user-static"
+            ),
         ),
         (
             "apk",
-            "bubblewrap util-linux-misc mmdebstrap "
-            "debian-archive-keyring skopeo docker qemu-aarch64",
+            (
+                "bubblewrap util-linux-misc mmdebstrap "
+                "debian-archive-keyring skopeo docker qemu-aarch64"
+            ),
         ),
     ],
 )
