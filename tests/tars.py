@@ -93,6 +93,11 @@ def saved(layers: list[bytes], **changes: Any) -> bytes:
     return tar(file(name, content) for name, content in files.items())
 
 
+def quickly(content: bytes) -> bytes:
+    """Gzip for what is large."""
+    return gzip.compress(content, compresslevel=1)
+
+
 def layout(
     layers: list[bytes],
     *,

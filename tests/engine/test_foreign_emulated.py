@@ -17,7 +17,7 @@ from crossbuild.report import Silent
 from crossbuild.store import Store
 from tests.engine.test_registry import REPOSITORY, by
 from tests.registry import serving
-from tests.tars import file, laid_out, layout, link, packed, saved, tar
+from tests.tars import file, laid_out, layout, link, packed, quickly, saved, tar
 
 pytestmark = [pytest.mark.emulation, pytest.mark.network]
 
@@ -65,7 +65,7 @@ def layers(machine: bytes) -> list[bytes]:
     [
         exported,
         lambda machine: saved(layers(machine)),
-        lambda machine: packed(layout(layers(machine))),
+        lambda machine: packed(layout(layers(machine), squeeze=quickly)),
     ],
     ids=["docker export", "docker save", "OCI archive"],
 )
@@ -89,7 +89,7 @@ def test_python_runs_in_each_kind(
 def test_python_runs_in_what_was_pulled(tmp_path: Path, machine: bytes, engine: Engine) -> None:
     assert engine.name
     with serving(tmp_path / "registry") as local:
-        where = laid_out(layout(layers(machine)), tmp_path / "layout")
+        where = laid_out(layout(layers(machine), squeeze=quickly), tmp_path / "layout")
         image = by(local.push(where, REPOSITORY))
         store = Store(tmp_path / "store")
         own = opening.opened(

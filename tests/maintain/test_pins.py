@@ -76,7 +76,15 @@ def test_the_files_are_what_the_version_that_they_name_pins(tmp_path: Path) -> N
 
 def _of_cibuildwheel(version: str, directory: Path) -> zipfile.Path:
     """The data of this cibuildwheel, installed here or not."""
-    argv = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    argv = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--ignore-requires-python",
+    ]
     process.run([*argv, "--dest", str(directory), f"cibuildwheel=={version}"])
     (wheel,) = directory.glob("cibuildwheel-*.whl")
     return zipfile.Path(wheel, "cibuildwheel/resources/")
