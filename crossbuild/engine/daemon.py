@@ -229,7 +229,7 @@ def _system_error(error: BaseException | None, depth: int = 8) -> OSError | None
     """The system's own error inside what requests and urllib3 wrap around it."""
     if error is None or depth == 0:
         return None
-    if isinstance(error, OSError) and error.errno:
+    if isinstance(error, OSError) and isinstance(error.errno, int):
         return error
     inner = [error.__cause__, error.__context__, getattr(error, "reason", None), *error.args]
     found = (_system_error(it, depth - 1) for it in inner if isinstance(it, BaseException))
