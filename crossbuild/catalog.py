@@ -197,10 +197,10 @@ def read(path: Path) -> tuple[Image, ...]:
     Raises UsageError naming the file and the key that is unknown, missing or wrong.
     """
     table = datafile.load(path)
-    kinds = [name for name in ("packages", "oci") if name in table.keys]
+    kinds = [name for name in ("packages", "oci", "archive") if name in table.keys]
     if len(kinds) != 1:
-        raise table.wrong("packages", "either this table or the table oci is expected")
-    own = ("suite", "packages") if kinds == ["packages"] else ("oci",)
+        raise table.wrong("packages", "one of the tables packages, oci and archive is expected")
+    own = ("suite", "packages") if kinds == ["packages"] else tuple(kinds)
     table.check_keys("roles", "glibc", "arches", "pythons", *own)
     roles = _roles(table)
     return tuple(
@@ -209,7 +209,7 @@ def read(path: Path) -> tuple[Image, ...]:
             arch=arch,
             glibc=_glibc(table),
             interpreters=_interpreters(table.table("pythons")),
-            source=_debian(table, roles) if "packages" in own else _oci(table.table("oci"), arch),
+            source=_source(table, kinds[0], roles, arch, path.parent),
             roles=roles,
         )
         for arch in _arches(table)
@@ -233,6 +233,24 @@ def _roles(table: Table) -> frozenset[Role]:
         if name not in known:
             raise table.wrong("roles", f"{name!r} is none of {', '.join(known)}")
     return frozenset(known[name] for name in names)
+
+
+def _source(
+    table: Table, kind: str, roles: frozenset[Role], arch: Arch, directory: Path
+) -> Source:
+    if kind == "packages":
+        return _debian(table, roles)
+    own = table.table(kind)
+    return _oci(own, arch) if kind == "oci" else _archive(own, directory)
+
+
+def _archive(table: Table, directory: Path) -> Archive:
+    """Read where a user's own image is: a path is relative to the file that says it."""
+    table.check_keys("path", "digest")
+    digest = table.text("digest")
+    if not DIGEST.fullmatch(digest):
+        raise table.wrong("digest", "sha256: and 64 hexadecimal digits are expected")
+    return Archive(path=directory / table.text("path"), digest=digest)
 
 
 def _debian(table: Table, roles: frozenset[Role]) -> Debian:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from crossbuild import catalog
-from crossbuild.catalog import Debian, Interpreter, Oci, Role, Source
+from crossbuild.catalog import Archive, Debian, Interpreter, Oci, Role, Source
 from crossbuild.errors import UsageError
 from crossbuild.platforms import ARCHES
 from crossbuild.target import Target
@@ -165,7 +165,7 @@ def test_one_file_gives_an_image_for_each_processor(tmp_path: Path) -> None:
         ('"build", "target"', '"build", "proof"', "roles: 'proof' is none of build, target"),
         ('roles = ["build", "target"]\n', "", "roles: missing"),
         ('["build", "target"]', '["build"]', "packages.target: unknown key"),
-        ("[packages]", "[packets]", "packages: either this table or the table oci"),
+        ("[packages]", "[packets]", "packages: one of the tables packages, oci and archive"),
         ('suite = "sid"', "suite = ", "is not TOML"),
     ],
 )
@@ -209,6 +209,43 @@ def test_an_image_without_its_digest_is_refused(tmp_path: Path) -> None:
     head, _, _ = PULLED.partition("[oci.digests]")
     with pytest.raises(UsageError, match=r"sid\.toml: oci\.digests: missing"):
         catalog.read(write(tmp_path, head))
+
+
+OWN = f"""\
+roles = ["target"]
+glibc = "2.31"
+arches = ["aarch64"]
+
+[pythons]
+cp38-cp38 = "/usr/bin/python3.8"
+
+[archive]
+path = "my-kylin.tar"
+digest = "sha256:{"a" * 64}"
+"""
+
+
+def test_a_users_own_archive_is_beside_its_description(tmp_path: Path) -> None:
+    (image,) = catalog.read(write(tmp_path, OWN))
+    assert image.source == Archive(path=tmp_path / "my-kylin.tar", digest=f"sha256:{'a' * 64}")
+    assert image.roles == {Role.TARGET}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("digest = ", "sha256 = ", "archive.sha256: unknown key"),
+        ("sha256:", "sha1:", "archive.digest: sha256: and 64"),
+        ('path = "my-kylin.tar"\n', "", "archive.path: missing"),
+        ("[archive]", "[oci]", "oci.path: unknown key"),
+    ],
+)
+def test_a_users_own_archive_is_read_as_strictly(
+    tmp_path: Path, old: str, new: str, complaint: str
+) -> None:
+    assert old in OWN
+    with pytest.raises(UsageError, match=re.escape(complaint)):
+        catalog.read(write(tmp_path, OWN.replace(old, new)))
 
 
 def test_an_image_of_a_registry_names_no_registry(tmp_path: Path) -> None:

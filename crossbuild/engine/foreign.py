@@ -23,7 +23,7 @@ from crossbuild.store import Store
 
 _SCHEMA = 1
 """Raise it when the same source would be unpacked or finished differently."""
-_AGAIN = "Import it again: `crossbuild images import FILE`."
+_AGAIN = "Put it back, or import it again: `crossbuild images import FILE`."
 _USER = "builder:x:1000:1000:builder:/work:/bin/sh\n"
 
 
@@ -94,7 +94,7 @@ def _check(image: Image, root: Path) -> None:
 def _unpack(source: Archive, root: Path, store: Store, reporter: Reporter) -> None:
     if not source.path.is_file():
         raise UsageError(
-            f"{source.path}, which the image was imported from, is gone, and so is what was "
+            f"{source.path}, which the image is made from, is gone, and so is what was "
             "made from it",
             remedy=_AGAIN,
         )

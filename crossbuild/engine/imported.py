@@ -23,7 +23,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,49}")
 
 def is_path(value: str) -> bool:
     """Whether a word names a file, and no image: it has a slash, or ends as archives do."""
-    return "/" in value or value.endswith(_SUFFIXES)
+    return "/" in value or value.endswith((*_SUFFIXES, ".toml"))
 
 
 def resolve_image(value: str, store: Store, reporter: Reporter, *, directory: Path) -> Image:
@@ -32,6 +32,8 @@ def resolve_image(value: str, store: Store, reporter: Reporter, *, directory: Pa
     A path is relative to ``directory``. Raises UsageError for an unknown name and for a file
     that is no image that wheels could be tried in; as ``foreign.unpacked`` does besides.
     """
+    if value.endswith(".toml"):
+        return from_description(directory / Path(value).expanduser(), store, reporter)
     if is_path(value):
         return from_archive(directory / Path(value).expanduser(), store, reporter)
     for image in catalog.images():
@@ -51,6 +53,38 @@ def from_archive(path: Path, store: Store, reporter: Reporter) -> Image:
     if not path.is_file():
         raise UsageError(f"there is no file {path}")
     return _image(_named_after(path), foreign.archive_of(path), store, reporter)
+
+
+def from_description(path: Path, store: Store, reporter: Reporter) -> Image:
+    """The image that a user's own ``NAME.toml`` describes, as those of crossbuild's are.
+
+    Raises UsageError where it is not understood, or where the archive is another machine than
+    it says; as ``resolve_image`` does besides.
+    """
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}")
+    described = catalog.read(path)
+    if len(described) != 1:
+        raise UsageError(f"{path} describes {len(described)} images where one is expected")
+    (image,) = described
+    if isinstance(image.source, Archive):
+        _compare(path, image, _image(image.name, image.source, store, reporter))
+    return image
+
+
+def _compare(path: Path, said: Image, seen: Image) -> None:
+    """Hold what a description says to the machine that is in the archive."""
+    pairs = {
+        "processor": (said.arch, seen.arch),
+        "glibc": (said.glibc, seen.glibc),
+        "Pythons": (_tags(said), _tags(said) & _tags(seen)),
+    }
+    wrong = [what for what, (one, other) in pairs.items() if one != other]
+    if wrong:
+        raise UsageError(
+            f"{path} is wrong about the {wrong[0]} of {said.source}",
+            remedy=f"`crossbuild images import {said.source}` shows what it is.",
+        )
 
 
 def remember(path: Path, name: str | None, store: Store, reporter: Reporter) -> Image:
@@ -108,6 +142,10 @@ def _image(name: str, source: Archive, store: Store, reporter: Reporter) -> Imag
         source=source,
         roles=frozenset({Role.TARGET}),
     )
+
+
+def _tags(image: Image) -> frozenset[str]:
+    return frozenset(found.tag for found in image.interpreters)
 
 
 def _entries(store: Store) -> dict[str, dict[str, str]]:

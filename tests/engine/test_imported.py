@@ -83,9 +83,9 @@ def test_a_name_whose_root_was_pruned_is_unpacked_again_or_says_so(
     assert imported.resolve_image("kylin", store, Silent(), directory=tmp_path) == made
     store.drop_trees([tree_key(made, Role.TARGET)])
     path.unlink()
-    with pytest.raises(UsageError, match="which the image was imported from, is gone") as caught:
+    with pytest.raises(UsageError, match="which the image is made from, is gone") as caught:
         imported.resolve_image("kylin", store, Silent(), directory=tmp_path)
-    assert "Import it again" in caught.value.remedy
+    assert "import it again" in caught.value.remedy
 
 
 def test_a_file_that_changed_is_not_taken_for_what_was_imported(
@@ -203,3 +203,50 @@ imported.remember(Path({str(path)!r}), "kylin", Store(Path({str(tmp_path / "stor
     assert imported.sources(store) == {}
     assert store.sweep() > 0
     assert list((store.root / "scratch").iterdir()) == []
+
+
+DESCRIPTION = """\
+roles = ["target"]
+glibc = "2.31"
+arches = ["aarch64"]
+[pythons]
+cp38-cp38 = "/usr/bin/python3.8"
+[archive]
+path = "mine.tar"
+digest = "{digest}"
+"""
+
+
+def described(tmp_path: Path, old: str = "", new: str = "") -> str:
+    digest = foreign.archive_of(write(tmp_path, "mine.tar")).digest
+    text = DESCRIPTION.format(digest=digest).replace(old, new)
+    (tmp_path / "kylin.toml").write_text(text, encoding="utf-8")
+    return "kylin.toml"
+
+
+def test_a_users_own_description_is_an_image(store: Store, tmp_path: Path) -> None:
+    image = imported.resolve_image(described(tmp_path), store, Silent(), directory=tmp_path)
+    assert (image.name, image.glibc) == ("kylin-aarch64", (2, 31))
+    root = store.tree(tree_key(image, Role.TARGET))
+    assert root is not None
+    assert os.path.lexists(root / image.interpreters[0].command[1:])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("2.31", "2.28", "is wrong about the glibc of"),
+        ('"aarch64"', '"x86_64"', "is wrong about the processor of"),
+        ("cp38-cp38", "cp39-cp39", "is wrong about the Pythons of"),
+        ('["aarch64"]', '["aarch64", "x86_64"]', "describes 2 images where one is expected"),
+        ("mine.tar", "gone.tar", "is gone"),
+        ("sha256:", f'sha256:{"0" * 64}"#', "is another file now"),
+        ("roles", "rolls", "rolls: unknown key"),
+    ],
+)
+def test_a_description_is_held_to_its_archive(
+    store: Store, tmp_path: Path, old: str, new: str, sentence: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        imported.resolve_image(described(tmp_path, old, new), store, Silent(), directory=tmp_path)
+    assert sentence in str(caught.value)
