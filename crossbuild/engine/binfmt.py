@@ -6,7 +6,9 @@ program of a few instructions is loaded as an image and run.
 
 from __future__ import annotations
 
+import contextlib
 import io
+import secrets
 import struct
 import tarfile
 import tempfile
@@ -26,8 +28,11 @@ from crossbuild.platforms import Arch
 
 _ANSWER = 42
 _PATIENCE = 60
-_EMULATOR = "crossbuild-qemu"
-_RULES = "/rules"
+_RULES = "/crossbuild-rules"
+_THERE = "/crossbuild-emulator"
+_REGISTER = f'printf %s "$1" >{_RULES}/register'
+_BINFMT = {"type": "binfmt_misc", "device": "binfmt_misc"}
+"""How the daemon's driver of local volumes mounts it (mount(8))."""
 _BASE = 0x10000
 _EXIT = {
     "aarch64": "400580d2 a80b80d2 010000d4",
@@ -130,37 +135,37 @@ def _register_there(daemon: Daemon, arch: Arch, qemu: Path, image: str) -> None:
     """Bring our emulator into a container and register it with the daemon's kernel from there.
 
     The daemon mounts binfmt_misc, as a volume; the container needs no privileges, only to be
-    root's. With the flag F the kernel keeps the emulator open after the container is gone.
+    root's. With the flag F the kernel keeps the emulator open after its file is gone; the file
+    is in a volume too, for a container's own file system may end with the container.
     """
-    platform = Platform.of(arch)
-    volume = f"crossbuild-binfmt-{arch.name}"
-    options = {"type": "binfmt_misc", "device": "binfmt_misc"}
-    rule = emulation.rule(arch, Path("/", _EMULATOR))
-    command = [f"/{_EMULATOR}", "/bin/sh", "-c", f'printf %s "$1" >{_RULES}/register', "sh", rule]
+    rules, program = (f"crossbuild-{kind}-{secrets.token_hex(6)}" for kind in ("rules", "qemu"))
+    rule = emulation.rule(arch, Path(_THERE, "qemu"))
     spec = Spec(
         image=image,
-        platform=platform,
-        command=command,
-        volumes={_RULES: volume},
+        platform=Platform.of(arch),
+        command=[f"{_THERE}/qemu", "/bin/sh", "-c", _REGISTER, "sh", rule],
+        volumes={_RULES: rules, _THERE: program},
         limits=Limits(memory=1 << 30),
         user=0,
         writable_volumes=True,
     )
-    with daemon.talking("make a volume"):
-        daemon.api.create_volume(volume, driver_opts=options, labels=dict(owned()))
-    try:
-        box = container.create(daemon, spec)
-        try:
+    with contextlib.ExitStack() as stack:
+        for name, options in ((rules, _BINFMT), (program, {})):
+            with daemon.talking("make a volume"):
+                daemon.api.create_volume(name, driver_opts=options, labels=dict(owned()))
+            stack.callback(_remove_volume, daemon, name)
+        # What came of it is tried next, and what to do where it failed is said then.
+        with contextlib.suppress(HostError):
+            box = container.create(daemon, spec)
+            stack.callback(box.remove)
             stream = io.BytesIO()
-            tarring.pack(stream, qemu, _EMULATOR, public=True)
+            tarring.pack(stream, qemu, "qemu", public=True)
             stream.seek(0)
-            box.put(stream, "/")
+            box.put(stream, _THERE)
             box.start()
             box.wait(_PATIENCE)
-        finally:
-            box.remove()
-    except HostError:
-        pass  # what came of it is tried next, and what to do is said then
-    finally:
-        with daemon.talking("remove a volume"):
-            daemon.api.remove_volume(volume, force=True)
+
+
+def _remove_volume(daemon: Daemon, name: str) -> None:
+    with daemon.talking("remove a volume"):
+        daemon.api.remove_volume(name, force=True)
