@@ -11,12 +11,13 @@ import base64
 import contextlib
 import enum
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
 import requests
-from docker.errors import APIError
+from docker.errors import APIError, NotFound
 from docker.types import Mount, Ulimit
 
 from crossbuild.engine.base import WORK, Limits
@@ -30,7 +31,8 @@ _UPGRADE = {"Connection": "Upgrade", "Upgrade": "tcp"}
 _TRANSFER = 3600
 _SHM = 256 << 20
 _FILES = 4096
-_LIST = "-eo pid"
+_TRIES, _PAUSE, _BUSY = 50, 0.1, 409
+_LIST, _LIST_OF_PODMAN = "-eo pid", "pid"
 """What ps(1) is to say: to read a command line it would wait for a process that forks."""
 _LATE = 4
 """How many times more tasks the kernel allows than the watchdog does: it is to see them."""
@@ -98,13 +100,23 @@ class Container:
     def remove(self) -> None:
         """End it, with its files. Nothing when it is gone."""
         self._let_go()
-        with self.daemon.talking("remove a container"), _unless({404, 409}):
-            self.daemon.api.remove_container(self.identity, force=True, v=True)
+        for _ in range(_TRIES):  # 409: it is being stopped or removed just now
+            with self.daemon.talking("remove a container"):
+                try:
+                    self.daemon.api.remove_container(self.identity, force=True, v=True)
+                    return
+                except NotFound:
+                    return
+                except APIError as error:
+                    if error.status_code != _BUSY:
+                        raise
+            time.sleep(_PAUSE)
 
     def processes(self) -> int:
         """How many processes are in it, its first one included; 0 when it has stopped."""
         with self.daemon.talking("list the processes of a container"), _unless({404, 409, 500}):
-            found = self.daemon.api.top(self.identity, ps_args=_LIST)
+            how = _LIST_OF_PODMAN if self.daemon.about.podman else _LIST
+            found = self.daemon.api.top(self.identity, ps_args=how)
             return len(found["Processes"] or ())
         return 0
 

@@ -44,7 +44,8 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 class About:
     """What a daemon says of itself: ``machine`` as ``uname -m``, ``ahead`` its clock in seconds.
 
-    ``local``: its containers run on the kernel that this process runs on.
+    ``local``: its containers run on the kernel that this process runs on. ``podman``: it is
+    Podman's, which differs in small things.
     """
 
     version: str
@@ -53,6 +54,7 @@ class About:
     kernel: str
     ahead: float
     local: bool
+    podman: bool = False
 
 
 class Daemon:
@@ -120,7 +122,7 @@ def connect(environment: Mapping[str, str]) -> Daemon:
         with contextlib.ExitStack() as failing:
             failing.callback(api.close)
             began = time.time()
-            info = api.info()
+            info = {**api.info(), "Components": api.version().get("Components")}
             middle = (began + time.time()) / 2
             about = _about(info, str(api.api_version), address, middle)
             failing.pop_all()
@@ -154,6 +156,7 @@ def _about(info: Mapping[str, object], api: str, address: str, now: float) -> Ab
         kernel=kernel,
         ahead=there - now if there is not None else 0.0,
         local=address.startswith("unix:") and same,
+        podman="Podman" in str(info["Components"]),
     )
 
 
