@@ -62,7 +62,9 @@ def _by_zstd(stream: IO[bytes], what: str) -> Iterator[IO[bytes]]:
             f"{what} is compressed with zstd, which is not installed on this host",
             remedy="Install the package zstd.",
         )
-    with process.started(["zstd", "-dcq"], stdin=process.PIPE) as child:
+    # What it complains of must not get among the bytes.
+    argv, pipe = ["zstd", "-dcq"], process.PIPE
+    with process.started(argv, stdin=pipe, stderr=pipe) as child:
         if child.stdin is None or child.stdout is None:
             raise AssertionError("both were asked for")
         feeder = threading.Thread(target=_feed, args=(stream, child.stdin), daemon=True)
