@@ -1,7 +1,7 @@
 """Machines by the name of their distribution: which C library, Python and processors it has.
 
-A distribution is one file ``targets/NAME.toml``, read strictly. Each fact in it says where it
-comes from; what is not certain is marked, and shown to whoever relies on it.
+A distribution is one file ``images/targets/NAME.toml``, read strictly. Each fact in it says
+where it comes from; what is not certain is marked, and shown to whoever relies on it.
 """
 
 from __future__ import annotations
@@ -121,5 +121,5 @@ def _version(table: Table) -> str:
 def _directory() -> Path:
     """Where the files are: inside an installed wheel, else beside an editable checkout."""
     package = Path(__file__).parent.parent
-    shipped = package / "data" / "targets"
-    return shipped if shipped.is_dir() else package.parent / "targets"
+    shipped = package / "data" / "images" / "targets"
+    return shipped if shipped.is_dir() else package.parent / "images" / "targets"
