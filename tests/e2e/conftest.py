@@ -59,21 +59,26 @@ def argv(words: Sequence[str], cache: Path) -> list[str]:
     return [sys.executable, "-m", "crossbuild", *words, *engine, "--cache-dir", str(cache)]
 
 
+def finished(command: Sequence[str], directory: Path, env: Mapping[str, str]) -> Ran:
+    """Run a command line of crossbuild to its end, which may not be a traceback."""
+    done = subprocess.run(
+        command,
+        cwd=directory,
+        env={**os.environ, **env},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback (most recent call last)" not in done.stderr, done.stderr
+    return Ran(code=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
+
 @pytest.fixture
 def crossbuild(cache: Path, tmp_path: Path) -> Crossbuild:
     """Run ``crossbuild`` to its end in an empty directory."""
 
     def run(*words: str, env: Mapping[str, str] | None = None, cache_dir: Path = cache) -> Ran:
-        done = subprocess.run(
-            argv(words, cache_dir),
-            cwd=tmp_path,
-            env={**os.environ, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert "Traceback (most recent call last)" not in done.stderr, done.stderr
-        return Ran(code=done.returncode, stdout=done.stdout, stderr=done.stderr)
+        return finished(argv(words, cache_dir), tmp_path, env or {})
 
     return run
