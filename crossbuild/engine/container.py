@@ -91,26 +91,21 @@ class Container:
 
     def kill(self) -> None:
         """End every process in it; its files stay. Nothing when it has stopped."""
-        self._let_go()
         with self.daemon.talking("stop a container"), _unless({404, 409}):
-            self.daemon.api.kill(self.identity)
-        with self.daemon.talking("stop a container"):
+            try:
+                self.daemon.api.kill(self.identity)
+            except APIError:
+                if self.running:
+                    raise
             self.daemon.api.wait(self.identity)
+        self._let_go()
 
     def remove(self) -> None:
         """End it, with its files. Nothing when it is gone."""
-        self._let_go()
-        for _ in range(_TRIES):  # 409: it is being stopped or removed just now
-            with self.daemon.talking("remove a container"):
-                try:
-                    self.daemon.api.remove_container(self.identity, force=True, v=True)
-                    return
-                except NotFound:
-                    return
-                except APIError as error:
-                    if error.status_code != _BUSY:
-                        raise
-            time.sleep(_PAUSE)
+        try:
+            self._remove()
+        finally:
+            self._let_go()  # not before: it would stop by itself just when it is removed
 
     def processes(self) -> int:
         """How many processes are in it, its first one included; 0 when it has stopped."""
@@ -169,6 +164,19 @@ class Container:
             said = answer.headers["X-Docker-Container-Path-Stat"]
             return _kind(int(json.loads(base64.b64decode(said))["mode"]))
         return None
+
+    def _remove(self) -> None:
+        for _ in range(_TRIES):  # 409: it is being stopped or removed just now
+            with self.daemon.talking("remove a container"):
+                try:
+                    self.daemon.api.remove_container(self.identity, force=True, v=True)
+                    return
+                except NotFound:
+                    return
+                except APIError as error:
+                    if error.status_code != _BUSY:
+                        raise
+            time.sleep(_PAUSE)
 
     def _let_go(self) -> None:
         held, self._held = self._held, None
