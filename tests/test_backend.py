@@ -12,6 +12,7 @@ from crossbuild import catalog
 from crossbuild.building import sources
 from crossbuild.building.backend import Workshop
 from crossbuild.building.calling import CrashError, HookError, Job
+from crossbuild.building.cibuildwheel import Cibuildwheel
 from crossbuild.building.environment import PREFIX
 from crossbuild.catalog import Role
 from crossbuild.engine.base import Limits, Stop, Tree
@@ -56,6 +57,7 @@ def workshop(
     target: Target = TARGET,
     reporter: Recorder | None = None,
     limits: Limits | None = None,
+    cibuildwheel: Cibuildwheel | None = None,
 ) -> Workshop:
     return Workshop(
         engine=engine,
@@ -67,6 +69,7 @@ def workshop(
         reporter=reporter,
         jobs=3,
         limits=limits or Limits(),
+        cibuildwheel=cibuildwheel,
     )
 
 

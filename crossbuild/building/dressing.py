@@ -26,7 +26,6 @@ from crossbuild.engine.container import Spec
 from crossbuild.engine.daemon import Daemon
 from crossbuild.engine.labels import KEEP, RUN, owned
 from crossbuild.engine.loading import Platform
-from crossbuild.engine.sandbox import THREADS_PER_PROCESS
 from crossbuild.engine.volumes import Volumes
 from crossbuild.store import Store
 
@@ -38,6 +37,16 @@ _BUILD = "crossbuild.build"
 
 _UTILITY = "opt/python/cp39-cp39"
 """Where cibuildwheel takes a Python of its own from, whichever one it builds for."""
+
+_PLAIN = {
+    "mem_limit": "memory",
+    "memswap_limit": "memory-swap",
+    "pids_limit": "pids-limit",
+    "shm_size": "shm-size",
+    "oom_score_adj": "oom-score-adj",
+    "cpu_shares": "cpu-shares",
+}
+"""What the SDK and the command line call the same."""
 
 _ROOT = 0
 
@@ -155,15 +164,15 @@ def _labels(mark: str) -> Iterator[str]:
     return (f"--label={name}={value}" for name, value in {**owned(), _BUILD: mark}.items())
 
 
-def _confinement(limits: Limits) -> tuple[str, ...]:
+def _confinement(limits: Limits) -> Iterator[str]:
     """What ``engine.container`` gives to every container, in the words of the command line."""
-    return (
-        *("--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges"),
-        *(f"--memory={limits.memory}", f"--memory-swap={limits.memory}"),
-        f"--pids-limit={limits.processes * THREADS_PER_PROCESS}",
-        *("--ulimit=core=0:0", f"--ulimit=fsize={limits.disk}:{limits.disk}"),
-        *("--oom-score-adj=800", "--cpu-shares=512", "--log-driver=none"),
-    )
+    ours = container.confinement(limits)
+    yield f"--network={ours['network_mode']}"
+    yield from (f"--cap-drop={name}" for name in ours["cap_drop"])
+    yield from (f"--security-opt={name}" for name in ours["security_opt"])
+    yield from (f"--ulimit={item.name}={item.soft}:{item.hard}" for item in ours["ulimits"])
+    yield f"--log-driver={ours['log_config']['type']}"
+    yield from (f"--{word}={ours[key]}" for key, word in _PLAIN.items())
 
 
 def equipped(root: Root, interpreter: Interpreter) -> bool:

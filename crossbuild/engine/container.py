@@ -199,7 +199,7 @@ def create(daemon: Daemon, spec: Spec, labels: Mapping[str, str] | None = None) 
             working_dir=WORK,
             stdin_open=True,
             labels={**owned(), **(labels or {})},
-            host_config=daemon.api.create_host_config(mounts=mounts, **_confinement(spec.limits)),
+            host_config=daemon.api.create_host_config(mounts=mounts, **confinement(spec.limits)),
             platform=str(spec.platform),
             use_config_proxy=False,  # it may hold a password
         )
@@ -211,7 +211,7 @@ def largest_number_of_tasks(limits: Limits) -> int:
     return limits.processes * THREADS_PER_PROCESS * _LATE
 
 
-def _confinement(limits: Limits) -> dict[str, Any]:
+def confinement(limits: Limits) -> dict[str, Any]:
     """What the kernel enforces by itself; the rest is the watchdog's."""
     files = Ulimit(name="nofile", soft=_FILES, hard=_FILES)
     core = Ulimit(name="core", soft=0, hard=0)
