@@ -21,7 +21,7 @@ from crossbuild.building.dressing import Dressed
 from crossbuild.catalog import Image, Role
 from crossbuild.engine.automatic import AutomaticEngine
 from crossbuild.engine.base import Engine, Limits, Root
-from crossbuild.engine.daemon import Daemon
+from crossbuild.engine.containers.daemon import Daemon
 from crossbuild.engine.docker import DockerEngine
 from crossbuild.errors import BuildError, CrossbuildError, HostError
 from crossbuild.fetch import fetch

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from crossbuild import process
-from crossbuild.engine.daemon import Daemon, connect
+from crossbuild.engine.containers.daemon import Daemon, connect
 from crossbuild.errors import CrossbuildError, HostError
 
 

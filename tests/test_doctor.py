@@ -12,10 +12,12 @@ from rich.console import Console
 from crossbuild.cli import doctor, hostviews, provision
 from crossbuild.cli.doctor import Check, Question, State
 from crossbuild.cli.page import Page
-from crossbuild.engine import apt, condition, emulation
-from crossbuild.engine.condition import Condition
+from crossbuild.engine import emulation
+from crossbuild.engine.containers import condition
+from crossbuild.engine.containers.condition import Condition
 from crossbuild.engine.emulation import Fact
-from crossbuild.engine.registry import Registry
+from crossbuild.engine.images import apt
+from crossbuild.engine.images.registry import Registry
 from crossbuild.errors import HostError, NetworkError, UsageError
 from crossbuild.platforms import ARCHES
 from crossbuild.target import Target

@@ -13,8 +13,8 @@ from crossbuild import build, catalog
 from crossbuild.building import dressing
 from crossbuild.building.calling import HookError
 from crossbuild.catalog import Role
-from crossbuild.engine import container
 from crossbuild.engine.base import Limits, Root
+from crossbuild.engine.containers import container
 from crossbuild.errors import BuildError
 from crossbuild.model import RawWheel, Rung
 from crossbuild.store import Store

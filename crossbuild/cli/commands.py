@@ -22,10 +22,11 @@ from crossbuild.cli.page import Page
 from crossbuild.cli.provision import Provision
 from crossbuild.cli.request import Surroundings
 from crossbuild.cli.screen import Answer, Screen
-from crossbuild.engine import opening, roots
-from crossbuild.engine.host import Host
-from crossbuild.engine.imported import resolve_image
-from crossbuild.engine.roots import Roots
+from crossbuild.engine import opening
+from crossbuild.engine.images import roots
+from crossbuild.engine.images.imported import resolve_image
+from crossbuild.engine.images.roots import Roots
+from crossbuild.engine.sandboxes.host import Host
 from crossbuild.errors import EXIT_OK, HostError, UsageError
 from crossbuild.model import RunResult
 from crossbuild.net.configuration import Indexes
@@ -278,7 +279,7 @@ def _cache(call: Call) -> Answer:
         before = sum(part.bytes for part in _kept(call, store))
         store.prune(older_than_days=None if options.everything else days)
         if options.everything:
-            from crossbuild.engine import keeping  # the SDK takes a while to import
+            from crossbuild.engine.containers import keeping  # the SDK takes a while to import
 
             keeping.prune(call.around.environment, store)
         removed = before - sum(part.bytes for part in _kept(call, store))
@@ -301,7 +302,7 @@ def _cache(call: Call) -> Answer:
 
 def _kept(call: Call, store: Store) -> tuple[Usage, ...]:
     """What is kept on this host, and in a Docker daemon where one answers."""
-    from crossbuild.engine import keeping
+    from crossbuild.engine.containers import keeping
 
     return (*store.usage(), *keeping.usage(call.around.environment))
 

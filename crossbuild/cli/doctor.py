@@ -18,9 +18,10 @@ from pathlib import Path
 
 from crossbuild import catalog, process, wording
 from crossbuild.catalog import Image, Role
-from crossbuild.engine import apt, emulation, roots
+from crossbuild.engine import emulation
 from crossbuild.engine.emulation import Fact
-from crossbuild.engine.registry import Registry
+from crossbuild.engine.images import apt, roots
+from crossbuild.engine.images.registry import Registry
 from crossbuild.errors import CrossbuildError, NetworkError
 from crossbuild.platforms import Arch
 from crossbuild.resolution.uv import Uv
@@ -88,7 +89,7 @@ def _engine(question: Question) -> Iterator[Check]:
     """Whether a Docker daemon can be used, where one may be, and which engine a run takes."""
     if question.engine == "rootfs":
         return
-    from crossbuild.engine import condition
+    from crossbuild.engine.containers import condition
 
     try:
         found = condition.of_docker(question.environment, question.arch)

@@ -14,8 +14,8 @@ from crossbuild.catalog import Archive, Debian, Image, Oci, Role
 from crossbuild.cli.page import Page
 from crossbuild.cli.screen import Answer
 from crossbuild.disk import bytes_below
-from crossbuild.engine import foreign, imported, roots
-from crossbuild.engine.roots import Roots
+from crossbuild.engine.images import foreign, imported, roots
+from crossbuild.engine.images.roots import Roots
 from crossbuild.errors import EXIT_OK, UsageError
 from crossbuild.platforms import dotted
 from crossbuild.report import Reporter

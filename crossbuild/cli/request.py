@@ -11,9 +11,9 @@ from pathlib import Path
 from crossbuild.cli import reading, requirement_file, requirements
 from crossbuild.cli.arguments import Options
 from crossbuild.cli.requirement_file import Requested
-from crossbuild.engine import registry as registries
 from crossbuild.engine.base import Limits
-from crossbuild.engine.registry import Registry
+from crossbuild.engine.images import registry as registries
+from crossbuild.engine.images.registry import Registry
 from crossbuild.errors import UsageError
 from crossbuild.model import Formats, Wanted
 from crossbuild.net.configuration import Indexes, load

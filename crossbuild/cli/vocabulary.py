@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossbuild.cli import reading
-from crossbuild.engine import registry
+from crossbuild.engine.images import registry
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,16 +14,18 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from crossbuild.catalog import Image, Role
-from crossbuild.engine import binfmt, container, emulation, loading, sandbox
+from crossbuild.engine import emulation
 from crossbuild.engine.base import Limits, Root, Tree
-from crossbuild.engine.container import Spec
-from crossbuild.engine.daemon import Daemon
-from crossbuild.engine.dockersession import DockerSession
-from crossbuild.engine.host import inside
-from crossbuild.engine.loading import Platform
-from crossbuild.engine.roots import Roots
-from crossbuild.engine.sweeping import sweep
-from crossbuild.engine.volumes import Volumes
+from crossbuild.engine.containers import binfmt, container, loading
+from crossbuild.engine.containers.container import Spec
+from crossbuild.engine.containers.daemon import Daemon
+from crossbuild.engine.containers.dockersession import DockerSession
+from crossbuild.engine.containers.loading import Platform
+from crossbuild.engine.containers.sweeping import sweep
+from crossbuild.engine.containers.volumes import Volumes
+from crossbuild.engine.images.roots import Roots
+from crossbuild.engine.sandboxes import sandbox
+from crossbuild.engine.sandboxes.host import inside
 from crossbuild.errors import CrossbuildError
 from crossbuild.report import Reporter, waiting
 from crossbuild.store import Store

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from crossbuild.engine.automatic import AutomaticEngine
 from crossbuild.engine.base import Engine
-from crossbuild.engine.host import Host
-from crossbuild.engine.registry import Registry
+from crossbuild.engine.images.registry import Registry
+from crossbuild.engine.images.roots import Roots
 from crossbuild.engine.rootfs import RootfsEngine
-from crossbuild.engine.roots import Roots
+from crossbuild.engine.sandboxes.host import Host
 from crossbuild.errors import UsageError
 from crossbuild.report import Reporter, Silent
 from crossbuild.store import Store
@@ -42,7 +42,7 @@ def opened(
 
     def docker() -> Engine:
         # The SDK takes a while to import; most commands need no daemon.
-        from crossbuild.engine.daemon import connect
+        from crossbuild.engine.containers.daemon import connect
         from crossbuild.engine.docker import DockerEngine
 
         return DockerEngine(connect(found), roots, store, said)

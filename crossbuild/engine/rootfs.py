@@ -9,11 +9,11 @@ from pathlib import Path
 
 from crossbuild.catalog import Image, Role
 from crossbuild.disk import guarded
-from crossbuild.engine import sandbox
 from crossbuild.engine.base import Limits, Root, Tree
-from crossbuild.engine.host import Host
-from crossbuild.engine.roots import Roots
-from crossbuild.engine.session import RootfsSession
+from crossbuild.engine.images.roots import Roots
+from crossbuild.engine.sandboxes import sandbox
+from crossbuild.engine.sandboxes.host import Host
+from crossbuild.engine.sandboxes.session import RootfsSession
 
 _DEFAULT = Limits()
 

@@ -38,11 +38,12 @@ from crossbuild.building import dressing, environment
 from crossbuild.building.cibuildwheel import REQUIRES
 from crossbuild.building.dressing import Dressed
 from crossbuild.catalog import Image, Interpreter, Role
-from crossbuild.engine import daemon, opening
+from crossbuild.engine import opening
 from crossbuild.engine.base import WORK, Limits, Tree
-from crossbuild.engine.daemon import Daemon
-from crossbuild.engine.labels import KEEP
-from crossbuild.engine.volumes import Volumes
+from crossbuild.engine.containers import daemon
+from crossbuild.engine.containers.daemon import Daemon
+from crossbuild.engine.containers.labels import KEEP
+from crossbuild.engine.containers.volumes import Volumes
 from crossbuild.errors import HostError
 from crossbuild.resolution.uv import Uv
 from crossbuild.store import Store

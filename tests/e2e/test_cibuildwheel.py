@@ -13,9 +13,9 @@ import pytest
 from docker import APIClient
 
 from crossbuild import verify
-from crossbuild.engine import daemon
 from crossbuild.engine.base import Engine
-from crossbuild.engine.labels import RUN
+from crossbuild.engine.containers import daemon
+from crossbuild.engine.containers.labels import RUN
 from crossbuild.target import Target
 from tests.e2e.conftest import TARGET, Crossbuild
 from tests.wheels import sdist

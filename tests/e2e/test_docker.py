@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from crossbuild.engine.daemon import connect
+from crossbuild.engine.containers.daemon import connect
 from crossbuild.errors import HostError
 from tests.e2e.conftest import TARGET, Crossbuild
 from tests.seconddaemon import second_daemon

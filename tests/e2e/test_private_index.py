@@ -21,8 +21,8 @@ from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import HttpWaitStrategy
 
-from crossbuild.engine import loading
 from crossbuild.engine.base import Root
+from crossbuild.engine.containers import loading
 from tests.e2e.conftest import TARGET, Crossbuild
 from tests.wheels import sdist, wheel
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from crossbuild.engine import apt
-from crossbuild.engine.apt import Archive
+from crossbuild.engine.images import apt
+from crossbuild.engine.images.apt import Archive
 from tests.engine.programs import install
 
 TARGETS = """\

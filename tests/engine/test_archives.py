@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from crossbuild import process
-from crossbuild.engine import archives
+from crossbuild.engine.images import archives
 from crossbuild.errors import CrossbuildError, HostError, IntegrityError, UsageError
 from crossbuild.platforms import ARCHES
 from tests.engine.test_unpacking import tree

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from crossbuild.engine import cgroup
 from crossbuild.engine.base import Limits
+from crossbuild.engine.sandboxes import cgroup
 
 LIMITS = Limits(processes=10, memory=1 << 30)
 

@@ -7,8 +7,8 @@ import pytest
 
 from crossbuild import catalog
 from crossbuild.catalog import Debian, Role
-from crossbuild.engine import debian
-from crossbuild.engine.apt import Archive
+from crossbuild.engine.images import debian
+from crossbuild.engine.images.apt import Archive
 from crossbuild.errors import (
     CrossbuildError,
     HostError,

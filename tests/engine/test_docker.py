@@ -13,14 +13,15 @@ from pathlib import Path
 import pytest
 
 from crossbuild.catalog import Role
-from crossbuild.engine import binfmt, container, loading, opening, sweeping
+from crossbuild.engine import opening
 from crossbuild.engine.base import Engine, Limits, Root, Tree
-from crossbuild.engine.container import Spec
-from crossbuild.engine.daemon import Daemon, connect
+from crossbuild.engine.containers import binfmt, container, loading, sweeping
+from crossbuild.engine.containers.container import Spec
+from crossbuild.engine.containers.daemon import Daemon, connect
+from crossbuild.engine.containers.labels import RUN, this_run
+from crossbuild.engine.containers.loading import Platform
+from crossbuild.engine.containers.volumes import Volumes
 from crossbuild.engine.docker import DockerEngine
-from crossbuild.engine.labels import RUN, this_run
-from crossbuild.engine.loading import Platform
-from crossbuild.engine.volumes import Volumes
 from crossbuild.errors import HostError
 from crossbuild.platforms import ARCHES
 from crossbuild.store import Store

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from crossbuild.catalog import Role
-from crossbuild.engine import binfmt, daemon, emulation, loading, tarring
+from crossbuild.engine import emulation
 from crossbuild.engine.base import Limits, Root
-from crossbuild.engine.container import largest_number_of_tasks
-from crossbuild.engine.copying import _below
-from crossbuild.engine.labels import Run, this_run
-from crossbuild.engine.loading import Platform
+from crossbuild.engine.containers import binfmt, daemon, loading, tarring
+from crossbuild.engine.containers.container import largest_number_of_tasks
+from crossbuild.engine.containers.copying import _below
+from crossbuild.engine.containers.labels import Run, this_run
+from crossbuild.engine.containers.loading import Platform
 from crossbuild.engine.watchdog import Outcome
 from crossbuild.errors import HostError, IntegrityError, StorageError
 from crossbuild.platforms import ARCHES, Arch

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from crossbuild.catalog import Interpreter, Role
-from crossbuild.engine import imported, opening, registry
+from crossbuild.engine import opening
 from crossbuild.engine.base import Engine, Root
+from crossbuild.engine.images import imported, registry
 from crossbuild.report import Silent
 from crossbuild.store import Store
 from tests.engine.test_registry import REPOSITORY, by

@@ -11,9 +11,9 @@ import pytest
 
 from crossbuild import process
 from crossbuild.catalog import Archive, Role
-from crossbuild.engine import foreign, imported
-from crossbuild.engine.roots import tree_key
-from crossbuild.engine.unpacking import read_text
+from crossbuild.engine.images import foreign, imported
+from crossbuild.engine.images.roots import tree_key
+from crossbuild.engine.images.unpacking import read_text
 from crossbuild.errors import IntegrityError, StorageError, UsageError
 from crossbuild.report import Silent
 from crossbuild.store import Store
@@ -170,7 +170,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     path = write(tmp_path)
-    monkeypatch.setattr("crossbuild.engine.unpacking.shutil.copyfileobj", full)
+    monkeypatch.setattr("crossbuild.engine.images.unpacking.shutil.copyfileobj", full)
     with pytest.raises(StorageError, match="is full"):
         imported.remember(path, "kylin", store, Silent())
     monkeypatch.undo()
@@ -184,7 +184,7 @@ def test_a_killed_import_leaves_nothing_that_has_a_name(tmp_path: Path) -> None:
     code = f"""
 import os, signal
 from pathlib import Path
-from crossbuild.engine import imported, unpacking
+from crossbuild.engine.images import imported, unpacking
 from crossbuild.report import Silent
 from crossbuild.store import Store
 write = unpacking.Unpacker._write

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from crossbuild.engine import inspection
-from crossbuild.engine.unpacking import Unpacker
+from crossbuild.engine.images import inspection
+from crossbuild.engine.images.unpacking import Unpacker
 from crossbuild.errors import UsageError
 from tests.machines import glibc, machine, program
 from tests.tars import Member, file, link, tar

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from crossbuild.catalog import Image, Interpreter, Oci, Role
-from crossbuild.engine import foreign, registry
-from crossbuild.engine.registry import Registry
+from crossbuild.engine.images import foreign, registry
+from crossbuild.engine.images.registry import Registry
 from crossbuild.errors import (
     CrossbuildError,
     HostError,

@@ -6,7 +6,7 @@ import pytest
 
 from crossbuild.engine.base import Limits
 from crossbuild.engine.emulation import Emulation, Way
-from crossbuild.engine.sandbox import Sandbox, check_mount_point
+from crossbuild.engine.sandboxes.sandbox import Sandbox, check_mount_point
 from crossbuild.errors import UsageError
 from crossbuild.platforms import ARCHES
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from crossbuild.engine import transfer
+from crossbuild.engine.sandboxes import transfer
 from crossbuild.errors import IntegrityError, UsageError
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from crossbuild.disk import remove_tree
-from crossbuild.engine import within
-from crossbuild.engine.unpacking import Unpacker, write_text
+from crossbuild.engine.images import within
+from crossbuild.engine.images.unpacking import Unpacker, write_text
 from crossbuild.errors import IntegrityError
 from tests.tars import Member, device, directory, file, hard, link, tar
 

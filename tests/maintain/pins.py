@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING
 
 from crossbuild import process
 from crossbuild.catalog import DIGEST
-from crossbuild.engine import registry
-from crossbuild.engine.registry import Registry
+from crossbuild.engine.images import registry
+from crossbuild.engine.images.registry import Registry
 
 if sys.version_info >= (3, 11):
     import tomllib

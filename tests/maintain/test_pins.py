@@ -11,7 +11,7 @@ import pytest
 
 from crossbuild import catalog, process
 from crossbuild.catalog import Oci
-from crossbuild.engine import registry
+from crossbuild.engine.images import registry
 from tests.maintain import pins
 from tests.registry import serving
 from tests.tars import file, laid_out, layout, tar

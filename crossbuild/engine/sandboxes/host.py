@@ -12,8 +12,8 @@ from crossbuild.disk import guarded
 from crossbuild.engine import emulation
 from crossbuild.engine.base import WORK, Limits
 from crossbuild.engine.emulation import Emulation, Way
-from crossbuild.engine.sandbox import Sandbox
-from crossbuild.engine.session import RootfsSession
+from crossbuild.engine.sandboxes.sandbox import Sandbox
+from crossbuild.engine.sandboxes.session import RootfsSession
 from crossbuild.platforms import Arch
 from crossbuild.store import Store
 

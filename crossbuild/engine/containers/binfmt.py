@@ -16,13 +16,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from crossbuild.disk import guarded
-from crossbuild.engine import container, emulation, loading, tarring
+from crossbuild.engine import emulation
 from crossbuild.engine.base import Limits
-from crossbuild.engine.container import Spec
-from crossbuild.engine.daemon import Daemon
+from crossbuild.engine.containers import container, loading, tarring
+from crossbuild.engine.containers.container import Spec
+from crossbuild.engine.containers.daemon import Daemon
+from crossbuild.engine.containers.labels import owned
+from crossbuild.engine.containers.loading import REPOSITORY, Platform
 from crossbuild.engine.emulation import Emulation, Way
-from crossbuild.engine.labels import owned
-from crossbuild.engine.loading import REPOSITORY, Platform
 from crossbuild.errors import HostError
 from crossbuild.platforms import Arch
 

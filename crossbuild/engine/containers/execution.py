@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import requests
 import urllib3
 
-from crossbuild.engine.container import Container
+from crossbuild.engine.containers.container import Container
 from crossbuild.errors import HostError
 
 _HEADER = struct.Struct(">BxxxL")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from crossbuild import catalog
 from crossbuild.catalog import Archive, Image, Role
-from crossbuild.engine import foreign, inspection
+from crossbuild.engine.images import foreign, inspection
 from crossbuild.errors import UsageError
 from crossbuild.report import Reporter
 from crossbuild.store import Store

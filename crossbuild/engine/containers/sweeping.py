@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 
-from crossbuild.engine.container import Container
-from crossbuild.engine.daemon import Daemon
-from crossbuild.engine.labels import RUN, Run
-from crossbuild.engine.volumes import Volumes
+from crossbuild.engine.containers.container import Container
+from crossbuild.engine.containers.daemon import Daemon
+from crossbuild.engine.containers.labels import RUN, Run
+from crossbuild.engine.containers.volumes import Volumes
 from crossbuild.errors import CrossbuildError
 
 _STALE = 3600.0

@@ -21,10 +21,10 @@ from docker.errors import APIError, NotFound
 from docker.types import Mount, Ulimit
 
 from crossbuild.engine.base import WORK, Limits
-from crossbuild.engine.daemon import Daemon
-from crossbuild.engine.labels import owned
-from crossbuild.engine.loading import Platform
-from crossbuild.engine.sandbox import THREADS_PER_PROCESS, UID
+from crossbuild.engine.containers.daemon import Daemon
+from crossbuild.engine.containers.labels import owned
+from crossbuild.engine.containers.loading import Platform
+from crossbuild.engine.sandboxes.sandbox import THREADS_PER_PROCESS, UID
 
 IDLER = ("/bin/sh", "-c", "trap '' CHLD; exec cat >/dev/null")
 _UPGRADE = {"Connection": "Upgrade", "Upgrade": "tcp"}

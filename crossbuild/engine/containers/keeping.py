@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 from docker.errors import APIError
 
-from crossbuild.engine.daemon import Daemon, connect
-from crossbuild.engine.labels import KEEP, RUN
-from crossbuild.engine.loading import REPOSITORY
-from crossbuild.engine.sweeping import sweep
-from crossbuild.engine.volumes import Volumes
+from crossbuild.engine.containers.daemon import Daemon, connect
+from crossbuild.engine.containers.labels import KEEP, RUN
+from crossbuild.engine.containers.loading import REPOSITORY
+from crossbuild.engine.containers.sweeping import sweep
+from crossbuild.engine.containers.volumes import Volumes
 from crossbuild.errors import HostError
 from crossbuild.store import Store, Usage
 

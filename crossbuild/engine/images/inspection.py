@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossbuild.catalog import Interpreter
-from crossbuild.engine.within import found
+from crossbuild.engine.images.within import found
 from crossbuild.errors import IntegrityError, UsageError
 from crossbuild.platforms import ARCHES, Arch
 from crossbuild.wheels import elf, machines

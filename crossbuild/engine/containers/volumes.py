@@ -14,13 +14,13 @@ from collections.abc import Iterable, Mapping
 
 from docker.errors import APIError, NotFound
 
-from crossbuild.engine import container, tarring
 from crossbuild.engine.base import Limits, Tree
-from crossbuild.engine.container import Spec
-from crossbuild.engine.daemon import Daemon
-from crossbuild.engine.labels import KEEP, RUN, owned
-from crossbuild.engine.loading import Platform
-from crossbuild.engine.sandbox import UID
+from crossbuild.engine.containers import container, tarring
+from crossbuild.engine.containers.container import Spec
+from crossbuild.engine.containers.daemon import Daemon
+from crossbuild.engine.containers.labels import KEEP, RUN, owned
+from crossbuild.engine.containers.loading import Platform
+from crossbuild.engine.sandboxes.sandbox import UID
 from crossbuild.errors import HostError
 from crossbuild.store import Store
 

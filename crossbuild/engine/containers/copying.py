@@ -16,10 +16,10 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from crossbuild.disk import full_guarded, guarded
-from crossbuild.engine import tarring
 from crossbuild.engine.base import WORK
-from crossbuild.engine.container import Container, Kind
-from crossbuild.engine.sandbox import UID
+from crossbuild.engine.containers import tarring
+from crossbuild.engine.containers.container import Container, Kind
+from crossbuild.engine.sandboxes.sandbox import UID
 from crossbuild.errors import IntegrityError, UsageError
 
 _IN_MEMORY = 4 << 20

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from crossbuild.catalog import Archive, Image, Interpreter, Oci
 from crossbuild.disk import full_guarded, hash_of
-from crossbuild.engine import archives, inspection, registry
-from crossbuild.engine.registry import Registry
-from crossbuild.engine.unpacking import read_text, write_text
-from crossbuild.engine.within import entry
+from crossbuild.engine.images import archives, inspection, registry
+from crossbuild.engine.images.registry import Registry
+from crossbuild.engine.images.unpacking import read_text, write_text
+from crossbuild.engine.images.within import entry
 from crossbuild.errors import IntegrityError, NetworkError, StorageError, UsageError
 from crossbuild.platforms import dotted
 from crossbuild.report import Reporter, waiting

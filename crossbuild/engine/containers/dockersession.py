@@ -12,11 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from crossbuild.engine.base import WORK, ExecResult, Limits, Stop
-from crossbuild.engine.container import Container
-from crossbuild.engine.copying import Copier
-from crossbuild.engine.daemon import refusal
-from crossbuild.engine.execution import Execution
-from crossbuild.engine.meter import ContainerMeter
+from crossbuild.engine.containers.container import Container
+from crossbuild.engine.containers.copying import Copier
+from crossbuild.engine.containers.daemon import refusal
+from crossbuild.engine.containers.execution import Execution
+from crossbuild.engine.containers.meter import ContainerMeter
 from crossbuild.engine.output import Output
 from crossbuild.engine.watchdog import Outcome, watch
 from crossbuild.errors import CrossbuildError

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from crossbuild.engine.base import Limits
-from crossbuild.engine.sandbox import THREADS_PER_PROCESS
+from crossbuild.engine.sandboxes.sandbox import THREADS_PER_PROCESS
 
 MOUNT = Path("/sys/fs/cgroup")
 _CONTROLLERS = {"memory", "pids"}

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from crossbuild import process
 from crossbuild.catalog import Archive, Debian, Image, Oci, Role
-from crossbuild.engine import debian, foreign
-from crossbuild.engine.apt import host_archive
 from crossbuild.engine.base import ExecResult, Limits, Root
-from crossbuild.engine.host import Host
-from crossbuild.engine.registry import Registry
+from crossbuild.engine.images import debian, foreign
+from crossbuild.engine.images.apt import host_archive
+from crossbuild.engine.images.registry import Registry
+from crossbuild.engine.sandboxes.host import Host
 from crossbuild.report import Reporter, waiting
 from crossbuild.store import Store
 

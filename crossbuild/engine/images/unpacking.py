@@ -20,7 +20,7 @@ from typing import IO, cast
 
 from crossbuild import process
 from crossbuild.disk import remove_tree
-from crossbuild.engine.within import entry, resolved
+from crossbuild.engine.images.within import entry, resolved
 from crossbuild.errors import IntegrityError
 
 _WHITEOUT = ".wh."

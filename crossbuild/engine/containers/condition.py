@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from crossbuild.engine import binfmt, loading
-from crossbuild.engine.daemon import Daemon, connect
+from crossbuild.engine.containers import binfmt, loading
+from crossbuild.engine.containers.daemon import Daemon, connect
 from crossbuild.platforms import Arch
 
 

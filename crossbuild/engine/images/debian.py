@@ -18,7 +18,7 @@ from pathlib import Path
 from crossbuild import process
 from crossbuild.catalog import Debian, Image, Interpreter, Role
 from crossbuild.disk import storage_error
-from crossbuild.engine.apt import Archive
+from crossbuild.engine.images.apt import Archive
 from crossbuild.errors import (
     CrossbuildError,
     HostError,

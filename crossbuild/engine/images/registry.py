@@ -17,7 +17,7 @@ from pathlib import Path
 from crossbuild import process
 from crossbuild.catalog import Oci
 from crossbuild.disk import storage_error
-from crossbuild.engine import archives
+from crossbuild.engine.images import archives
 from crossbuild.errors import CrossbuildError, HostError, IntegrityError, NetworkError
 from crossbuild.platforms import Arch
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from crossbuild.engine.base import Limits
-from crossbuild.engine.container import Container, largest_number_of_tasks
+from crossbuild.engine.containers.container import Container, largest_number_of_tasks
 from crossbuild.engine.usage import Usage
 from crossbuild.errors import CrossbuildError
 

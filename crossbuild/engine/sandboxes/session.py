@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from crossbuild.disk import storage_error
-from crossbuild.engine import cgroup, transfer
 from crossbuild.engine.base import WORK, ExecResult, Stop
-from crossbuild.engine.sandbox import Sandbox
+from crossbuild.engine.sandboxes import cgroup, transfer
+from crossbuild.engine.sandboxes.sandbox import Sandbox
 from crossbuild.engine.watchdog import Outcome, supervise
 from crossbuild.errors import HostError
 

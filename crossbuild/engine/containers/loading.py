@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossbuild.disk import guarded, hash_of
-from crossbuild.engine import tarring
 from crossbuild.engine.base import WORK, Root
-from crossbuild.engine.daemon import Daemon, refusal
-from crossbuild.engine.labels import KEEP
-from crossbuild.engine.sandbox import UID
+from crossbuild.engine.containers import tarring
+from crossbuild.engine.containers.daemon import Daemon, refusal
+from crossbuild.engine.containers.labels import KEEP
+from crossbuild.engine.sandboxes.sandbox import UID
 from crossbuild.platforms import Arch
 from crossbuild.store import Store
 

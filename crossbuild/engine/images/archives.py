@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
-from crossbuild.engine import compression
-from crossbuild.engine.unpacking import Unpacker
+from crossbuild.engine.images import compression
+from crossbuild.engine.images.unpacking import Unpacker
 from crossbuild.errors import IntegrityError, UsageError
 from crossbuild.platforms import Arch
 

@@ -1,0 +1,1 @@
+"""Sandboxes on this host: bubblewrap around a root, the emulator, the limits."""
