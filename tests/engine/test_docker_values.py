@@ -19,6 +19,7 @@ from crossbuild.engine.containers.container import largest_number_of_tasks
 from crossbuild.engine.containers.copying import _below
 from crossbuild.engine.containers.labels import Run, this_run
 from crossbuild.engine.containers.loading import Platform
+from crossbuild.engine.sandboxes.sandbox import OWN, UID
 from crossbuild.engine.watchdog import Outcome
 from crossbuild.errors import HostError, IntegrityError, StorageError
 from crossbuild.platforms import ARCHES, Arch
@@ -53,8 +54,8 @@ def test_processors_have_gos_names(name: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("name", "key", "expected"),
     [
-        ("bookworm-aarch64", "bookworm-aarch64-target-1-abc", "bookworm-aarch64-target:1-1-abc"),
-        ("My_Kylin V10", "k/e:y", "my_kylin-v10-target:1-k-e-y"),
+        ("bookworm-aarch64", "bookworm-aarch64-target-1-abc", "bookworm-aarch64-target:2-1-abc"),
+        ("My_Kylin V10", "k/e:y", "my_kylin-v10-target:2-k-e-y"),
     ],
 )
 def test_an_image_is_named_by_its_content(name: str, key: str, expected: str) -> None:
@@ -158,3 +159,20 @@ def test_the_signal_of_a_failure(returncode: int, crash: int | None, expected: i
 def test_the_kernel_allows_more_tasks_than_the_watchdog() -> None:
     limits = Limits(processes=64)
     assert largest_number_of_tasks(limits) > 4 * limits.processes
+
+
+def test_a_machines_own_work_and_tmp_are_not_in_the_image_twice(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    for name in ("usr/bin", "work/left", "tmp/left", "run/left", "dev", "proc", "sys"):
+        (root / name).mkdir(parents=True)
+    (root / "usr/bin/sh").write_text("", encoding="ascii")
+    layer = tmp_path / "layer.tar"
+    with layer.open("wb") as stream:
+        tarring.pack_root(stream, root, OWN)
+    with layer.open("r+b") as stream:
+        loading._add_own(stream)
+    with tarfile.open(layer) as archive:
+        owners = [(entry.name, entry.uid) for entry in archive]
+    assert owners == [
+        ("usr", 0), ("usr/bin", 0), ("usr/bin/sh", 0), ("work", UID), ("tmp", 0), ("run", 0),
+    ]  # fmt: skip

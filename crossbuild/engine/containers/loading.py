@@ -19,14 +19,14 @@ from crossbuild.engine.base import WORK, Root
 from crossbuild.engine.containers import tarring
 from crossbuild.engine.containers.daemon import Daemon, refusal
 from crossbuild.engine.containers.labels import KEEP
-from crossbuild.engine.sandboxes.sandbox import UID
+from crossbuild.engine.sandboxes.sandbox import OWN, UID
 from crossbuild.platforms import Arch
 from crossbuild.store import Store
 
 REPOSITORY = "crossbuild"
 """The first part of the name of every image of ours."""
 
-_SCHEMA = 1
+_SCHEMA = 2
 """Raise it when the same root would be laid out differently."""
 
 _LOADING = 3600
@@ -75,9 +75,9 @@ def load(daemon: Daemon, root: Root, store: Store) -> str:
             return name
         layer = directory / "layer.tar"
         with guarded(directory), layer.open("wb") as stream:
-            tarring.pack(stream, root.path, "", public=True)
+            tarring.pack_root(stream, root.path, OWN)
         with guarded(directory), layer.open("r+b") as stream:
-            _add_writable(stream)
+            _add_own(stream)
         send(daemon, layer, name, Platform.of(root.image.arch))
     return name
 
@@ -111,11 +111,12 @@ def _complaint(said: str) -> str:
     return found
 
 
-def _add_writable(stream: object) -> None:
-    """Append the directories that a session may write."""
+def _add_own(stream: object) -> None:
+    """Append the directories that are a session's own."""
     with tarfile.open(fileobj=stream, mode="a", format=tarfile.PAX_FORMAT) as tar:  # type: ignore[call-overload]
         tar.addfile(tarring.directory(WORK.strip("/"), UID, 0o755))
         tar.addfile(tarring.directory("tmp", 0, 0o1777))
+        tar.addfile(tarring.directory("run", 0, 0o755))
 
 
 def _write(archive: Path, layer: Path, name: str, platform: Platform) -> None:

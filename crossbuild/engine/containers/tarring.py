@@ -6,7 +6,7 @@ import io
 import os
 import stat
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -21,6 +21,17 @@ def pack(
     """Write an archive with what ``add`` would add. Raises StorageError."""
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
         add(tar, source, name, owner=owner, public=public)
+
+
+def pack_root(stream: IO[bytes], root: Path, without: Container[str]) -> None:
+    """Write an archive of a root, root's own and for all to read, but for some top directories.
+
+    Raises StorageError.
+    """
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for path in sorted(root.iterdir()):
+            if path.name not in without:
+                add(tar, path, path.name, public=True)
 
 
 def add(

@@ -27,7 +27,9 @@ THREADS_PER_PROCESS = 4
 """The kernel counts threads where ``Limits.processes`` counts processes."""
 
 _RESERVED_PIDS = 300
-_OWN = frozenset({"dev", "proc", "sys", "tmp", "run", "work"})
+OWN = frozenset({"dev", "proc", "sys", "tmp", "run", "work"})
+"""What each session has of its own at the top; what a root has there is not seen."""
+
 _RESERVED = frozenset({"dev", "etc", "proc", "sys", "tmp", "usr", "var"})
 
 # $1 the session's directory, $2 the largest process number, $3 a rule for binfmt_misc or nothing.
@@ -154,7 +156,7 @@ def _joining(cgroup: Path | None) -> list[str]:
 
 def _entries(root: Path) -> list[Path]:
     """What of the root is mounted: /opt entry by entry, so that trees can join it."""
-    top = [path for path in sorted(root.iterdir()) if path.name not in _OWN]
+    top = [path for path in sorted(root.iterdir()) if path.name not in OWN]
     split = [path for path in top if path.name == "opt" and not path.is_symlink()]
     inner = [path for parent in split for path in sorted(parent.iterdir())]
     return [path for path in top if path not in split] + inner
