@@ -2,7 +2,7 @@
 
 Files travel as tar streams and lasting trees as volumes, so the daemon may be anywhere: on
 this host, in a virtual machine, at the other end of a network, or around the container that
-crossbuild itself runs in. Podman's daemon answers the same.
+crossbuild itself runs in.
 """
 
 from __future__ import annotations
