@@ -1,4 +1,8 @@
-"""A second Docker daemon, with a root directory of its own: it stands for a remote one."""
+"""A second Docker daemon, with a root directory of its own: it stands for a remote one.
+
+It has a network of its own too: a daemon without a bridge removes docker0 where it starts, which
+is the bridge of the host's daemon.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,12 +24,11 @@ from crossbuild.errors import CrossbuildError, HostError
 
 @contextlib.contextmanager
 def second_daemon() -> Iterator[str]:
-    """Start one; gives its address on loopback TCP. Skips where none may be started."""
+    """Start one; gives the address of its socket. Skips where none may be started."""
     if os.geteuid() != 0 or process.which("dockerd") is None:
         pytest.skip("a second Docker daemon needs root and the program dockerd")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
     directory = Path(tempfile.mkdtemp(prefix="dockerd-"))
+    address = f"unix://{directory}/socket"
     log = directory / "log"
     try:
         with (
@@ -45,7 +47,7 @@ def second_daemon() -> Iterator[str]:
 
 def _argv(directory: Path, address: str) -> list[str]:
     return [
-        "dockerd", "--host", address, "--tls=false",
+        "unshare", "--net", "dockerd", "--host", address,
         "--data-root", str(directory / "data"), "--exec-root", str(directory / "exec"),
         "--pidfile", str(directory / "pid"), "--config-file", str(_nothing(directory)),
         "--storage-driver", _driver(), "--bridge=none", "--iptables=false", "--ip6tables=false",
