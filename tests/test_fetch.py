@@ -235,7 +235,9 @@ print(got[url])
 
 
 def downloader(store: Store, file: File) -> subprocess.Popen[str]:
-    argv = [sys.executable, "-c", DOWNLOADER, str(store.root), file.url, str(file.sha256)]
+    # Ctrl-C works although a shell's background jobs, and what they start, ignore it.
+    argv = ["env", "--default-signal=INT", sys.executable, "-c", DOWNLOADER]
+    argv += [str(store.root), file.url, str(file.sha256)]
     return subprocess.Popen(
         argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=Path.cwd()
     )
