@@ -65,7 +65,7 @@ def test_no_image_for_the_python_is_never_called_proven(
     ran = crossbuild("cycler", "--target", TARGET, "--python", "3.8", "--json")
     assert ran.code == 12, ran.stderr
     assert ran.document["smoke"]["state"] == "not run"
-    assert "no image has CPython 3.8 for aarch64" in ran.document["smoke"]["reason"]
+    assert "no image has CPython 3.8" in ran.document["smoke"]["reason"]
     assert list((tmp_path / "wheelhouse").glob("cycler-*.whl"))
 
 
