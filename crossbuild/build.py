@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from crossbuild import wording
 from crossbuild.building import sources
 from crossbuild.building.backend import Workshop
 from crossbuild.building.calling import CrashError, HookError, Job
@@ -114,15 +115,23 @@ def build(
                 error.remedy += f" What the build left is in {job.keep}."
             raise
     _check_identity(made.contents, step)
-    return RawWheel(path=made.contents.path, rung=made.rung, phases=clock.phases, log=log)
+    made.workshop.remember(source)
+    return RawWheel(
+        path=made.contents.path,
+        rung=made.rung,
+        phases=clock.phases,
+        log=log,
+        added=made.workshop.added,
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Made:
-    """A wheel in its canonical form, read, and the rung that made it."""
+    """A wheel in its canonical form, read, and the rung and the workshop that made it."""
 
     contents: WheelContents
     rung: Rung
+    workshop: Workshop
 
     @property
     def lost_code(self) -> bool:
@@ -131,7 +140,10 @@ class _Made:
 
 
 def _climb(job: Job, workshop: Workshop, output: Path, clock: _Clock) -> _Made:
-    """Try rung after rung; the wheel of the first that makes a whole one."""
+    """Try rung after rung; the wheel of the first that makes a whole one.
+
+    Where the image lacks something that its distribution has, the climb begins anew with it.
+    """
     failures: list[tuple[Rung, HookError]] = []
     spare: _Made | None = None
     for rung in workshop.rungs:
@@ -139,6 +151,8 @@ def _climb(job: Job, workshop: Workshop, output: Path, clock: _Clock) -> _Made:
             with clock.measured(rung.value):
                 made = _attempt(job, rung, workshop, output)
         except HookError as error:
+            if better := _mended(job, workshop, error, clock):
+                return _climb(job, better, output, clock)
             failures.append((rung, error))
             if error.final:
                 break
@@ -153,6 +167,19 @@ def _climb(job: Job, workshop: Workshop, output: Path, clock: _Clock) -> _Made:
     if spare:
         return _kept_nothing(job, spare)
     raise _combined(failures)
+
+
+def _mended(job: Job, workshop: Workshop, error: HookError, clock: _Clock) -> Workshop | None:
+    """The workshop with what a failure says is lacking; None: that is not what ended it."""
+    with clock.measured("packages"):
+        better = workshop.mended(error, job.label)
+    if better:
+        with job.log.open("a", encoding="utf-8") as log:
+            log.write(f"crossbuild: {error.why}\n")
+            log.write(
+                f"crossbuild: added {wording.listing([str(item) for item in better.added])}\n"
+            )
+    return better
 
 
 def _attempt(job: Job, rung: Rung, workshop: Workshop, output: Path) -> _Made:
@@ -170,7 +197,7 @@ def _attempt(job: Job, rung: Rung, workshop: Workshop, output: Path) -> _Made:
     with guarded(raw):
         built.unlink()
         raw.rmdir()
-    return _Made(contents=wheel.read(whole), rung=rung)
+    return _Made(contents=wheel.read(whole), rung=rung, workshop=workshop)
 
 
 def _combined(failures: Sequence[tuple[Rung, HookError]]) -> BuildError:

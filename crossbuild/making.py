@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossbuild import build, repair, verify
+from crossbuild.building.backend import Workshop
 from crossbuild.errors import BuildError, CrossbuildError
+from crossbuild.lack import Addition
 from crossbuild.model import (
     BuildStep,
     EnvironmentPin,
@@ -107,11 +109,10 @@ class Maker:
 
     def _made(self, step: BuildStep, log: Path) -> VerifiedWheel:
         environment = tuple(self._installed(item) for item in step.environment)
-        key = build.key(step, environment, self._bench.workshop)
-        store = self._services.store
-        with store.lock(f"{_BUILT}-{key}"):
-            kept = self._kept(step, key)
-            return kept or self._make(step, environment, key, log)
+        workshop = self._bench.workshop.known(self._files[step.source.url])
+        key = build.key(step, environment, workshop)
+        with self._services.store.lock(f"{_BUILT}-{key}"):
+            return self._kept(step, key) or self._make(step, environment, workshop, log)
 
     def _installed(self, item: EnvironmentPin) -> Path:
         """Give the wheel of one distribution of the build environment."""
@@ -130,13 +131,16 @@ class Maker:
             rung=Rung(record["rung"]),
             phases=record["phases"],
             grafted=tuple(record["grafted"]),
+            added=tuple(
+                Addition(package=item[0], lack=item[1]) for item in record.get("added", ())
+            ),
         )
         return _verified(step, path, record["sha256"], provenance)
 
     def _make(
-        self, step: BuildStep, environment: tuple[Path, ...], key: str, log: Path
+        self, step: BuildStep, environment: tuple[Path, ...], workshop: Workshop, log: Path
     ) -> VerifiedWheel:
-        store, workshop = self._services.store, self._bench.workshop
+        store = self._services.store
         with store.scratch(step.pin.name) as scratch:
             raw = build.build(
                 step,
@@ -147,6 +151,8 @@ class Maker:
                 log=log,
                 keep=store.root / "kept" if self._keep else None,
             )
+            # What was added has to be known to find this wheel again, and for its libraries.
+            workshop = workshop.equipped(raw.added)
             phases = dict(raw.phases)
             with self._phase(step, "repair", phases):
                 repaired = repair.repair(raw, self._target, workshop.root, scratch / "repaired")
@@ -159,7 +165,9 @@ class Maker:
             rung=raw.rung,
             phases=phases,
             grafted=repaired.grafted,
+            added=raw.added,
         )
+        key = build.key(step, environment, workshop)
         store.put_record(_BUILT, key, _record(path, sha256, provenance))
         return _verified(step, path, sha256, provenance)
 
@@ -182,6 +190,7 @@ def _record(path: Path, sha256: str, provenance: Provenance) -> dict[str, object
         "rung": provenance.rung.value if provenance.rung else None,
         "phases": dict(provenance.phases or {}),
         "grafted": list(provenance.grafted),
+        "added": [[item.package, item.lack] for item in provenance.added],
     }
 
 

@@ -16,6 +16,7 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from crossbuild.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_UNPROVEN, VerificationError
+from crossbuild.lack import Addition
 
 
 class Kind(enum.Enum):
@@ -278,12 +279,16 @@ class Rung(enum.Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RawWheel:
-    """What a build left: a wheel on the host, not yet repaired. ``phases`` in seconds."""
+    """What a build left: a wheel on the host, not yet repaired. ``phases`` in seconds.
+
+    ``added`` are the packages that its image got for it.
+    """
 
     path: Path
     rung: Rung
     phases: Mapping[str, float]
     log: Path
+    added: tuple[Addition, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -306,13 +311,14 @@ class Origin(enum.Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Provenance:
-    """How one wheel came to be: ``origin``, ``rung`` for built ones, seconds per phase."""
+    """How one wheel came to be; ``rung``, ``phases`` and ``added`` as in ``RawWheel``."""
 
     origin: Origin
     source: File
     rung: Rung | None = None
     phases: Mapping[str, float] | None = None
     grafted: tuple[str, ...] = ()
+    added: tuple[Addition, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,8 @@ A part is a directory: the wheels, the logs of what failed, and ``part.json``, s
 ``step``      the id that was built (``crossbuild.matrix``); null: every build of the plan
 ``plan``      the plan's digest (``crossbuild.planfile``): a part belongs to one plan
 ``target``    as in the plan
-``wheels``    name, version, file, sha256, size, origin, rung, phases (name to seconds), grafted
+``wheels``    name, version, file, sha256, size, origin, rung, phases (name to seconds), grafted,
+              added (pairs of a package of the image's distribution and why)
 ``failures``  name, version, step, error, remedy, exit_code, log (a file of the part, or null),
               tail (its last lines)
 """
@@ -25,6 +26,7 @@ from packaging.version import Version
 
 from crossbuild.disk import full_guarded, hash_of
 from crossbuild.errors import EXIT_OK, IntegrityError, UsageError
+from crossbuild.lack import Addition
 from crossbuild.model import (
     BuildStep,
     Failure,
@@ -105,6 +107,7 @@ def _wheel(made: VerifiedWheel) -> dict[str, object]:
         "rung": origin.rung.value if origin.rung else None,
         "phases": dict(origin.phases or {}),
         "grafted": list(origin.grafted),
+        "added": [[item.package, item.lack] for item in origin.added],
     }
 
 
@@ -233,6 +236,7 @@ def _verified(said: Mapping[str, Any], step: BuildStep, path: Path) -> VerifiedW
             rung=Rung(said["rung"]) if said["rung"] else None,
             phases=said["phases"],
             grafted=tuple(said["grafted"]),
+            added=tuple(Addition(package=item[0], lack=item[1]) for item in said.get("added", ())),
         ),
     )
 

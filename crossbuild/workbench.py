@@ -18,11 +18,13 @@ from crossbuild.building import cibuildwheel, dressing, environment, sources
 from crossbuild.building.backend import Workshop
 from crossbuild.building.cibuildwheel import Cibuildwheel
 from crossbuild.building.dressing import Dressed
+from crossbuild.building.mending import Mender
 from crossbuild.catalog import Image, Role
 from crossbuild.engine.automatic import AutomaticEngine
 from crossbuild.engine.base import Engine, Limits, Root
 from crossbuild.engine.containers.daemon import Daemon
 from crossbuild.engine.docker import DockerEngine
+from crossbuild.engine.images.supplies import Supplies
 from crossbuild.errors import BuildError, CrossbuildError, HostError
 from crossbuild.fetch import fetch
 from crossbuild.model import (
@@ -52,7 +54,8 @@ from crossbuild.wheels import wheel
 class Services:
     """The adapters of a run, as the edge opened them.
 
-    ``obtainable``: whether an image can be had, from packages or a registry.
+    ``obtainable``: whether an image can be had, from packages or a registry. ``supplies``
+    finds the system packages that builds turn out to lack; None: nobody is to look for them.
     """
 
     store: Store
@@ -64,6 +67,7 @@ class Services:
     jobs: int
     obtainable: Callable[[Image], bool] = catalog.from_packages
     builder: Builder = Builder.LADDER
+    supplies: Supplies | None = None
 
 
 def download(files: Sequence[File], services: Services) -> list[Path]:
@@ -147,6 +151,7 @@ class Workbench:
         services = self._services
         root = services.engine.prepare(self.image(), Role.BUILD)
         ours = asking or services.builder is Builder.LADDER
+        mender = self._mender if services.builder is Builder.LADDER else None
         return Workshop(
             engine=services.engine,
             root=root,
@@ -158,6 +163,20 @@ class Workbench:
             reporter=services.reporter,
             jobs=services.jobs,
             cibuildwheel=None if ours else self._cibuildwheel(root),
+            mender=mender,
+        )
+
+    @property
+    def _mender(self) -> Mender | None:
+        """Who finds system packages for a build, where the user lets it."""
+        services = self._services
+        if services.supplies is None:
+            return None
+        return Mender(
+            supplies=services.supplies,
+            engine=services.engine,
+            store=services.store,
+            reporter=services.reporter,
         )
 
     def _cibuildwheel(self, root: Root) -> Cibuildwheel:

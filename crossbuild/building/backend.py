@@ -7,6 +7,7 @@ installed on the host (``environment``); compilers are native where a toolchain 
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import hashlib
 import json
@@ -17,16 +18,18 @@ from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from crossbuild import catalog
+from crossbuild import catalog, wording
 from crossbuild.building import environment, sources
 from crossbuild.building.calling import OUTPUT, HookError, Job, call, lay_out
 from crossbuild.building.cibuildwheel import Cibuildwheel
 from crossbuild.building.environment import PREFIX
+from crossbuild.building.mending import Mender
 from crossbuild.disk import guarded, hash_of, remove_tree
 from crossbuild.engine.base import Engine, Limits, Root, Session, Tree
 from crossbuild.errors import BuildError, HostError
+from crossbuild.lack import Addition
 from crossbuild.model import Inspection, Rung
-from crossbuild.report import Building, Reporter, Silent, waiting
+from crossbuild.report import Building, Level, Message, Reporter, Silent, waiting
 from crossbuild.resolution.uv import Uv
 from crossbuild.store import Store
 from crossbuild.target import Target
@@ -49,6 +52,7 @@ class Workshop:
 
     ``jobs`` is how many processes one build may run at once (default: the host's processors).
     ``limits`` hold for each hook call. ``cibuildwheel`` builds in our place where it is given.
+    ``mender`` finds what an sdist lacks in the root; ``added`` is what this one's root got.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class Workshop:
         reporter: Reporter | None = None,
         jobs: int | None = None,
         cibuildwheel: Cibuildwheel | None = None,
+        mender: Mender | None = None,
     ) -> None:
         self._engine = engine
         self._toolchain = toolchain
@@ -71,6 +76,9 @@ class Workshop:
         self._uv = uv
         self._limits = limits
         self._jobs = jobs or len(os.sched_getaffinity(0))
+        self._mender = mender
+        self._image = root.image
+        self.added: tuple[Addition, ...] = ()
         self.root = root
         self.store = store
         self.target = target
@@ -103,6 +111,48 @@ class Workshop:
             wheels, self._interpreter, self.target, uv=self._uv, store=self.store
         )
 
+    def equipped(self, added: tuple[Addition, ...]) -> Workshop:
+        """The workshop whose root has these packages besides its image's own.
+
+        Raises what ``Engine.prepare`` raises.
+        """
+        if self._mender is None or added == self.added:
+            return self
+        other = copy.copy(self)
+        other.added = added
+        other.root = self._mender.root(self._image, added)
+        return other
+
+    def known(self, archive: Path) -> Workshop:
+        """The workshop with all that this sdist lacked when it was last asked or built."""
+        if self._mender is None:
+            return self
+        return self.equipped(self._mender.remembered(archive, self._image))
+
+    def remember(self, archive: Path) -> None:
+        """Keep what was added as what this sdist needs, if anything was."""
+        if self._mender is not None and self.added:
+            self._mender.remember(archive, self._image, self.added)
+
+    def mended(self, error: HookError, label: str) -> Workshop | None:
+        """The workshop that also has what a failure says is lacking; None: no package has it.
+
+        Says what was added.
+        """
+        mender = self._mender
+        more = mender.more(label, error.lacks, self.root, self.added) if mender else ()
+        if not more:
+            return None
+        names = wording.listing([str(item) for item in more])
+        try:
+            other = self.equipped((*self.added, *more))
+        except HostError as refused:  # a conflict with what is there
+            text = f"{label}: {names} cannot be added: {refused}"
+            self.reporter.emit(Message(text=text, level=Level.WARNING))
+            return None
+        self.reporter.emit(Message(text=f"{label}: added {names}"))
+        return other
+
     def inspect(self, archive: Path, inspection: Inspection, tree: Tree) -> Inspection:
         """Ask an sdist's backend for its dynamic build requirements and its metadata.
 
@@ -110,6 +160,20 @@ class Workshop:
         None while the environment lacks one of them: ask again with it. The answer is kept in
         the store. Raises BuildError, LimitError, IntegrityError.
         """
+        shop = self.known(archive)
+        while True:
+            try:
+                found = shop._inspected(archive, inspection, tree)
+            except HookError as error:
+                better = shop.mended(error, f"{inspection.name} {inspection.version}")
+                if better is None:
+                    raise
+                shop = better
+            else:
+                shop.remember(archive)
+                return found
+
+    def _inspected(self, archive: Path, inspection: Inspection, tree: Tree) -> Inspection:
         kind, name = "inspection", self._inspection_key(archive, inspection, tree)
         answer = self.store.record(kind, name)
         if answer is None:

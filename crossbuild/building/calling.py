@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ from packaging.utils import canonicalize_name
 from crossbuild.building import diagnosis, environment
 from crossbuild.building.diagnosis import Witness
 from crossbuild.building.environment import PREFIX
+from crossbuild.building.lacking import Listener
 from crossbuild.engine.base import WORK, ExecResult, Session, Stop, Tree
 from crossbuild.errors import BuildError, IntegrityError, LimitError
+from crossbuild.lack import Lacks
 from crossbuild.model import BuildSystem
 from crossbuild.store import Store
 
@@ -28,6 +30,8 @@ _HERE = f"{WORK}/build"
 _LONGEST_ANSWER = 16 << 20
 _FINAL = frozenset({"ModuleNotFoundError", "ImportError", "SyntaxError"})
 """Exceptions that no other compiler would prevent."""
+
+_NOTHING = Lacks()
 
 _OFFLINE = re.compile(
     r"Network is unreachable|Temporary failure in name resolution|Name or service not known"
@@ -40,7 +44,10 @@ _REMEDIES = {
 
 
 class HookError(BuildError):
-    """A hook failed; ``why`` in one line. ``final``: other compilers would not change that."""
+    """A hook failed; ``why`` in one line. ``final``: other compilers would not change that.
+
+    ``lacks`` is what it said the system has not.
+    """
 
     def __init__(
         self,
@@ -51,10 +58,12 @@ class HookError(BuildError):
         remedy: str | None = None,
         log: Path | None = None,
         tail: tuple[str, ...] = (),
+        lacks: Lacks = _NOTHING,
     ) -> None:
         super().__init__(message, remedy=remedy, log=log, tail=tail)
         self.why = why
         self.final = final
+        self.lacks = lacks
 
 
 class CrashError(HookError):
@@ -107,7 +116,12 @@ def call(
         "known": sorted(_known(job)),
         "hooks": list(hooks),
     }
-    witness = Witness()
+    witness, listener = Witness(), Listener()
+
+    def hear(line: str) -> None:
+        witness.hear(line)
+        listener.hear(line)
+
     with store.scratch("hooks") as scratch:
         written = scratch / "request.json"
         written.write_text(json.dumps(request), encoding="utf-8")
@@ -118,13 +132,13 @@ def call(
             env=variables,
             cwd=source,
             log=job.log,
-            on_line=witness.hear,
+            on_line=hear,
         )
         if result.stopped is not None:
             raise passed_limit(job, result.stopped, result.seconds, result.output)
         answer = _read(session, scratch / "answer.json")
     if answer is None or "error" in answer:
-        raise _failure(answer, result, job, witness)
+        raise _failure(answer, result, job, witness, listener.lacks)
     return answer
 
 
@@ -159,7 +173,11 @@ def passed_limit(job: Job, stop: Stop, seconds: float, output: str) -> LimitErro
 
 
 def _failure(
-    answer: Mapping[str, Any] | None, result: ExecResult, job: Job, witness: Witness
+    answer: Mapping[str, Any] | None,
+    result: ExecResult,
+    job: Job,
+    witness: Witness,
+    lacks: Lacks,
 ) -> HookError:
     error = answer["error"] if answer else None
     why = diagnosis.reason(error, witness, result.output)
@@ -183,4 +201,6 @@ def _failure(
         remedy=_REMEDIES["network" if offline else "module"] if offline or missing else None,
         log=job.log,
         tail=diagnosis.tail(result.output),
+        # A compiler that said why needs no guess.
+        lacks=replace(lacks, maybe=()) if witness.compiled else lacks,
     )

@@ -60,6 +60,11 @@ class Witness:
                 return
 
     @property
+    def compiled(self) -> bool:
+        """Whether a compiler or a linker is what complained."""
+        return any(self._lines[:2])
+
+    @property
     def first(self) -> str | None:
         """The first line of the strongest kind, or None."""
         return next((kept[0] for kept in self._lines if kept), None)

@@ -59,6 +59,7 @@ class Options:
     name: str | None = None
     engine: str = "auto"
     builder: Builder = Builder.LADDER
+    auto_deps: bool = True
     jobs: int | None = None
     timeout: float = Limits().wall
     idle_timeout: float = Limits().idle

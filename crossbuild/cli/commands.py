@@ -26,6 +26,7 @@ from crossbuild.engine import opening
 from crossbuild.engine.images import roots
 from crossbuild.engine.images.imported import resolve_image
 from crossbuild.engine.images.roots import Roots
+from crossbuild.engine.images.supplies import Suites
 from crossbuild.engine.sandboxes.host import Host
 from crossbuild.errors import EXIT_OK, HostError, UsageError
 from crossbuild.model import RunResult
@@ -98,7 +99,13 @@ class Call:
             reporter=reporter,
             jobs=request.jobs(self.options),
             builder=self.options.builder,
+            supplies=self._supplies(reporter, store) if self.options.auto_deps else None,
         )
+
+    def _supplies(self, reporter: Reporter, store: Store) -> Suites:
+        """Who knows which packages have what builds turn out to lack."""
+        mirror, environment = self.options.mirror, self.around.environment
+        return Suites(store, reporter=reporter, mirror=mirror, environment=environment)
 
     def images(self, services: Services) -> tuple[Image, ...]:
         """The images that were named: the catalog's, imported ones, files. Raises UsageError."""

@@ -196,6 +196,9 @@ def _how(wheel: VerifiedWheel) -> str:
     parts = [wheel.provenance.rung.value] if wheel.provenance.rung else []
     if wheel.provenance.phases and wheel.provenance.origin is Origin.BUILT:
         parts.append(wording.duration(sum(wheel.provenance.phases.values())))
+    if wheel.provenance.added:
+        packages = [item.package for item in wheel.provenance.added]
+        parts.append(f"added {wording.listing(packages)}")
     if wheel.provenance.grafted:
         parts.append(f"with {wording.listing(wheel.provenance.grafted)}")
     return ", ".join(parts)

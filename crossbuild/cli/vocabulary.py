@@ -188,6 +188,12 @@ BUILDING = Group(
         ),
         Option(names=("--keep",), dest="keep", help="keep the build directory of what fails"),
         Option(
+            names=("--no-auto-deps",),
+            dest="auto_deps",
+            stores=False,
+            help="do not add system packages to the image that a build turns out to lack",
+        ),
+        Option(
             names=("--builder",),
             dest="builder",
             metavar="NAME",

@@ -11,8 +11,10 @@ import errno
 import hashlib
 import os
 import re
+import shlex
 import shutil
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from crossbuild import process
@@ -30,6 +32,9 @@ from crossbuild.platforms import Arch, dotted
 MANIFEST = "etc/crossbuild-packages"
 """In every root: the file names of the packages it was made from, one per line, sorted."""
 
+CONTENTS = "contents"
+"""The file that ``contents`` makes."""
+
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 
 # Debian's packages differ in whether they ship below / or below /usr; both must be one place.
@@ -46,6 +51,15 @@ _EXTRACTED = f"""\
 cd "$1/var/cache/apt/archives"
 ls *.deb | LC_ALL=C sort >"$1/{MANIFEST}"\
 """
+
+_INDEX = (
+    "Acquire::IndexTargets::deb::Contents-deb { "
+    'MetaKey "$(COMPONENT)/Contents-$(ARCHITECTURE)"; '
+    'ShortDescription "Contents-$(ARCHITECTURE)"; '
+    'Description "$(RELEASE)/$(COMPONENT) $(ARCHITECTURE) Contents"; '
+    'KeepCompressed "true"; DefaultEnabled "true"; };'
+)
+"""Makes ``apt-get update`` get which package has which file, as apt-file(1) does."""
 
 _USERS = """\
 root:x:0:0:root:/root:/bin/sh
@@ -111,18 +125,56 @@ def unpack(
 
     Raises NetworkError, IntegrityError (a signature or hash), StorageError or HostError.
     """
+    packages = source.build if role is Role.BUILD else source.target
+    options = ["--variant=extract", f"--include={','.join(packages)}"]
+    options.append(f"--extract-hook={_EXTRACTED}")
+    _mmdebstrap(source, arch, root, options, archive=archive, environment=environment)
+
+
+def contents(
+    source: Debian,
+    arch: Arch,
+    directory: Path,
+    *,
+    worth: str,
+    archive: Archive,
+    environment: Mapping[str, str],
+) -> None:
+    """Write the suite's Contents index into the empty ``directory``, as ``CONTENTS``.
+
+    Only lines that match ``worth``, of grep -E, are kept. apt gets it and checks it as it does
+    the packages. Raises what ``unpack`` raises.
+    """
+    with tempfile.TemporaryDirectory(dir=directory, prefix="root-") as root:
+        keep = f"""\
+for file in "$1"/var/lib/apt/lists/*_Contents-*; do
+  /usr/lib/apt/apt-helper cat-file "$file"
+done | LC_ALL=C grep -E {shlex.quote(worth)} | sed 's/  */ /' >"$1/{CONTENTS}"
+test -s "$1/{CONTENTS}"\
+"""
+        options = ["--variant=custom", f"--aptopt={_INDEX}", f"--customize-hook={keep}"]
+        _mmdebstrap(source, arch, Path(root), options, archive=archive, environment=environment)
+        Path(root, CONTENTS).rename(directory / CONTENTS)
+
+
+def _mmdebstrap(
+    source: Debian,
+    arch: Arch,
+    root: Path,
+    options: Sequence[str],
+    *,
+    archive: Archive,
+    environment: Mapping[str, str],
+) -> None:
     if process.which("mmdebstrap") is None:
         raise HostError(
             "mmdebstrap is not installed on this host", remedy="Install the package mmdebstrap."
         )
-    packages = source.build if role is Role.BUILD else source.target
-    options = [f"--aptopt={line}" for line in archive.options]
     argv = [
         *("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child"),
-        *("mmdebstrap", "--mode=root", "--variant=extract", "--format=directory"),
-        *(f"--arch={arch.debian}", f"--include={','.join(packages)}"),
-        "--skip=output/dev,output/mknod,check/qemu,chroot/mount",
-        *(f"--setup-hook={_SETUP}", f"--extract-hook={_EXTRACTED}", *options),
+        *("mmdebstrap", "--mode=root", "--format=directory", f"--arch={arch.debian}"),
+        *("--skip=output/dev,output/mknod,check/qemu,chroot/mount", f"--setup-hook={_SETUP}"),
+        *(*options, *(f"--aptopt={line}" for line in archive.options)),
         *(source.suite, str(root), *([archive.mirror] if archive.mirror else [])),
     ]
     try:
@@ -155,6 +207,12 @@ def finish(image: Image, root: Path) -> None:
 def content_key(root: Path) -> str:
     """A hash of what is in a root: the exact version of every package."""
     return hashlib.sha256((root / MANIFEST).read_bytes()).hexdigest()[:16]
+
+
+def installed(root: Path) -> frozenset[str]:
+    """The names of the packages that a root was made from."""
+    names = (root / MANIFEST).read_text(encoding="utf-8").splitlines()
+    return frozenset(name.partition("_")[0] for name in names)
 
 
 def library(interpreter: Interpreter) -> str:

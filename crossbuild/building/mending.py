@@ -1,0 +1,82 @@
+"""Giving a build's image the packages that it turned out to lack, and remembering them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from crossbuild.catalog import Image, Role
+from crossbuild.disk import hash_of
+from crossbuild.engine.base import Engine, Root
+from crossbuild.engine.images.supplies import Supplies, equipped
+from crossbuild.errors import HostError, IntegrityError, NetworkError
+from crossbuild.lack import Addition, Lack, Lacks
+from crossbuild.report import Level, Message, Reporter
+from crossbuild.store import Store
+
+MOST = 6
+"""Packages that are added to one build. One that needs more needs someone who knows it."""
+
+_KIND = "additions"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mender:
+    """Adds packages to an image. What was added for an sdist is remembered in ``store``.
+
+    So the key of what was built of it does not depend on finding the packages again.
+    """
+
+    supplies: Supplies
+    engine: Engine
+    store: Store
+    reporter: Reporter
+
+    def remembered(self, archive: Path, image: Image) -> tuple[Addition, ...]:
+        """What an sdist needed in this image when it was last asked or built."""
+        record = self.store.record(_KIND, _key(archive, image)) or {"added": []}
+        return tuple(Addition(package=item[0], lack=item[1]) for item in record["added"])
+
+    def remember(self, archive: Path, image: Image, added: tuple[Addition, ...]) -> None:
+        """Keep what an sdist needs in this image."""
+        value = {"added": [[item.package, item.lack] for item in added]}
+        self.store.put_record(_KIND, _key(archive, image), value)
+
+    def root(self, image: Image, added: tuple[Addition, ...]) -> Root:
+        """The build root of an image with its additions; slow the first time.
+
+        Raises what ``Engine.prepare`` raises.
+        """
+        packages = tuple(sorted(item.package for item in added))
+        return self.engine.prepare(equipped(image, packages), Role.BUILD)
+
+    def more(
+        self, label: str, lacks: Lacks, root: Root, added: tuple[Addition, ...]
+    ) -> tuple[Addition, ...]:
+        """What would help, besides what was ``added``: nothing where there is no such package.
+
+        All that can end a build is added at once; else the first thing that may have ended it.
+        """
+        try:
+            found = list(self._found(lacks.ending, root, added))
+            found = found or list(self._found(lacks.maybe, root, added))[:1]
+        except (HostError, NetworkError, IntegrityError) as error:
+            text = f"{label}: the package with what it lacks could not be looked up: {error}"
+            self.reporter.emit(Message(text=text, level=Level.WARNING))
+            return ()
+        return tuple(found[: MOST - len(added)])
+
+    def _found(
+        self, lacks: tuple[Lack, ...], root: Root, added: tuple[Addition, ...]
+    ) -> Iterator[Addition]:
+        had = {item.package for item in added}
+        for lack in lacks:
+            package = self.supplies.owner(lack, root)
+            if package is not None and package not in had:
+                had.add(package)
+                yield Addition(package=package, lack=str(lack))
+
+
+def _key(archive: Path, image: Image) -> str:
+    return f"{hash_of(archive)}-{image.name}"
