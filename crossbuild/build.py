@@ -166,7 +166,10 @@ def _climb(job: Job, workshop: Workshop, output: Path, clock: _Clock) -> _Made:
             _tell(workshop, f"{job.label}: {_NEXT[rung]}: {why}")
     if spare:
         return _kept_nothing(job, spare)
-    raise _combined(failures)
+    error = _combined(failures)
+    if workshop.added:
+        error.remedy += f" The image had got {_names(workshop)} for it."
+    raise error
 
 
 def _mended(job: Job, workshop: Workshop, error: HookError, clock: _Clock) -> Workshop | None:
@@ -176,10 +179,12 @@ def _mended(job: Job, workshop: Workshop, error: HookError, clock: _Clock) -> Wo
     if better:
         with job.log.open("a", encoding="utf-8") as log:
             log.write(f"crossbuild: {error.why}\n")
-            log.write(
-                f"crossbuild: added {wording.listing([str(item) for item in better.added])}\n"
-            )
+            log.write(f"crossbuild: added {_names(better)}\n")
     return better
+
+
+def _names(workshop: Workshop) -> str:
+    return wording.listing([str(item) for item in workshop.added])
 
 
 def _attempt(job: Job, rung: Rung, workshop: Workshop, output: Path) -> _Made:
