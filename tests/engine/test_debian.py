@@ -151,3 +151,45 @@ def test_the_key_of_a_root_names_the_versions_of_its_packages(tmp_path: Path) ->
         (tmp_path / debian.MANIFEST).write_text(f"python3.11_{version}_arm64.deb\n", "ascii")
         keys.append(debian.content_key(tmp_path))
     assert keys[0] == keys[2] != keys[1]
+
+
+def test_byte_code_is_taken_from_a_root_that_has_it(tmp_path: Path) -> None:
+    interpreter = IMAGE.interpreters[0]
+    plain, root = tmp_path / "plain", tmp_path / "root"
+    for top in (plain, root):
+        (top / "usr/lib/python3.11/json").mkdir(parents=True)
+    (plain / "usr/lib/python3.11/gone/__pycache__").mkdir(parents=True)
+    for name in ("__pycache__/os.pyc", "json/__pycache__/tool.pyc"):
+        path = plain / "usr/lib/python3.11" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"code")
+    debian.copy_byte_code(interpreter, plain, root)
+    copied = sorted(str(path.relative_to(root)) for path in root.rglob("*.pyc"))
+    assert copied == [
+        "usr/lib/python3.11/__pycache__/os.pyc",
+        "usr/lib/python3.11/json/__pycache__/tool.pyc",
+    ]
+
+
+def test_an_index_is_what_apt_got_and_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = tmp_path / "seen"
+    (tmp_path / "index").mkdir()
+    script = f"""\
+printf "<%s>\\n" "$@" >{seen}
+root=$(printf "%s\\n" "$@" | grep /root-)
+echo "usr/bin/pg_config database/libpq-dev" >"$root/{debian.CONTENTS}"
+"""
+    install(monkeypatch, tmp_path / "bin", unshare=script)
+    assert isinstance(IMAGE.source, Debian)
+    debian.contents(
+        IMAGE.source, IMAGE.arch, tmp_path / "index", worth="^usr/(bin|include)/",
+        archive=MIRROR, environment={"PATH": os.environ["PATH"]},
+    )  # fmt: skip
+    text = seen.read_text(encoding="utf-8")
+    assert "Contents-$(ARCHITECTURE)" in text
+    assert "grep -E '^usr/(bin|include)/'" in text
+    assert '<--aptopt=Acquire::Retries "3";>' in text
+    assert text.endswith("<http://mirror.example/debian>\n")
+    assert [path.name for path in (tmp_path / "index").iterdir()] == [debian.CONTENTS]

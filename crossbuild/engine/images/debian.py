@@ -204,6 +204,18 @@ def finish(image: Image, root: Path) -> None:
             path.symlink_to(interpreter.path)
 
 
+def copy_byte_code(interpreter: Interpreter, source: Path, root: Path) -> None:
+    """Copy an interpreter's compiled standard library from one root to another.
+
+    It holds the time of its source, which is the package's: where that differs, Python takes
+    the source (PEP 3147).
+    """
+    for compiled in (source / library(interpreter)[1:]).rglob("__pycache__"):
+        place = root / compiled.relative_to(source)
+        if place.parent.is_dir() and not place.exists():
+            shutil.copytree(compiled, place)
+
+
 def content_key(root: Path) -> str:
     """A hash of what is in a root: the exact version of every package."""
     return hashlib.sha256((root / MANIFEST).read_bytes()).hexdigest()[:16]
