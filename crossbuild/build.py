@@ -166,10 +166,10 @@ def _climb(job: Job, workshop: Workshop, output: Path, clock: _Clock) -> _Made:
             _tell(workshop, f"{job.label}: {_NEXT[rung]}: {why}")
     if spare:
         return _kept_nothing(job, spare)
-    error = _combined(failures)
+    combined = _combined(failures)
     if workshop.added:
-        error.remedy += f" The image had got {_names(workshop)} for it."
-    raise error
+        combined.remedy += f" The image had got {_names(workshop)} for it."
+    raise combined
 
 
 def _mended(job: Job, workshop: Workshop, error: HookError, clock: _Clock) -> Workshop | None:

@@ -22,6 +22,7 @@ _KEPT = 50
 _WORD = r"(?P<name>[A-Za-z0-9][\w.+-]*)"
 _QUOTED = rf"[`'\"\u2018\u201c]?{_WORD}[`'\"\u2019\u201d]?"
 _HEADER = r"(?P<name>[A-Za-z0-9][\w./+-]*\.(?:h|hh|hpp|hxx))"
+_LIBRARY = r"\b(?P<name>lib(?!rar(?:y|ies)\b|s\b)[a-z][\w+-]*)\b"
 _CANNOT = (
     r"(?:could not|cannot|can not|can't|couldn't|unable to|failed to) "
     r"(?:find|locate|run|execute|invoke)"
@@ -81,11 +82,8 @@ _MAYBE = _rows(
     (Thing.PROGRAM, rf"(?i:{_CANNOT}) (?:the )?['\"`]?(?P<name>\w[\w.+-]*[-_]config)\b"),
     (Thing.HEADER, rf"(?:^|[\s<'\"]){_HEADER}\b.*{_GONE}"),
     (Thing.HEADER, rf"(?i:{_CANNOT}) .*?[\s<'\"]{_HEADER}\b"),
-    (
-        Thing.LIBRARY,
-        rf"\b(?P<name>lib[a-z][\w+-]*)\b.*(?:{_GONE}|(?:is|are) (?:required|needed|installed))",
-    ),
-    (Thing.LIBRARY, rf"(?i:{_CANNOT}) .*?\b(?P<name>lib[a-z][\w+-]*)\b"),
+    (Thing.LIBRARY, rf"{_LIBRARY}(?=.*(?:{_GONE}|(?:is|are) (?:required|needed|installed)))"),
+    (Thing.LIBRARY, rf"(?i:{_CANNOT}) .*?{_LIBRARY}"),
 )
 _OTHERS = frozenset(
     {

@@ -75,6 +75,7 @@ def found(thing: Thing, name: str, *present: str) -> str | None:
         (LIBRARY, "lapack", "liblapack-dev"),
         (LIBRARY, "hdf5", "libhdf5-dev"),
         (LIBRARY, "libxslt", "libxslt1-dev"),
+        (LIBRARY, "libsnappy", "libsnappy-dev"),
         (LIBRARY, "z", "zlib1g-dev"),
         (PROGRAM, "pg_config", "libpq-dev"),
         (PROGRAM, "mysql_config", "libmariadb-dev-compat"),

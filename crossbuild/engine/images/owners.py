@@ -67,7 +67,8 @@ def _places(lack: Lack, arch: Arch) -> Iterator[str]:
     elif lack.thing is Thing.PROGRAM:
         yield rf"(?:usr/)?s?bin/{name}"
     elif lack.thing is Thing.LIBRARY:
-        yield from _library(name, arch)
+        # setup.py scripts, in their own words, say libxml2 where a linker says -lxml2.
+        yield from _library(re.escape(lack.name.removeprefix("lib")), arch)
     else:
         low = re.escape(lack.name.lower())
         yield rf"usr/(?:lib|share)/\S+/(?:{name}Config|{low}-config)\.cmake"
