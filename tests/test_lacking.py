@@ -76,7 +76,7 @@ def test_a_sentence_names_what_is_lacking(line: str, thing: Thing, name: str) ->
 
 def test_a_sentence_may_name_two() -> None:
     said = "Error: Please make sure the libxml2 and libxslt development packages are installed."
-    assert [(LIBRARY, "libxml2"), (LIBRARY, "libxslt")] == lacks(said)
+    assert lacks(said) == [(LIBRARY, "libxml2"), (LIBRARY, "libxslt")]
 
 
 @pytest.mark.parametrize(

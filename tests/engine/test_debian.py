@@ -153,22 +153,31 @@ def test_the_key_of_a_root_names_the_versions_of_its_packages(tmp_path: Path) ->
     assert keys[0] == keys[2] != keys[1]
 
 
-def test_byte_code_is_taken_from_a_root_that_has_it(tmp_path: Path) -> None:
+def test_a_root_with_more_packages_shares_the_rest(tmp_path: Path) -> None:
     interpreter = IMAGE.interpreters[0]
     plain, root = tmp_path / "plain", tmp_path / "root"
+    library = "usr/lib/python3.11"
     for top in (plain, root):
-        (top / "usr/lib/python3.11/json").mkdir(parents=True)
-    (plain / "usr/lib/python3.11/gone/__pycache__").mkdir(parents=True)
-    for name in ("__pycache__/os.pyc", "json/__pycache__/tool.pyc"):
-        path = plain / "usr/lib/python3.11" / name
-        path.parent.mkdir(exist_ok=True)
+        (top / library / "json").mkdir(parents=True)
+        for name in ("same", "changed", "later"):
+            (top / name).write_bytes(b"x" * 5000)
+            os.utime(top / name, (0, 0))
+        (top / "link").symlink_to("/same")
+    (root / "changed").write_bytes(b"y" * 5000)
+    os.utime(root / "changed", (0, 0))
+    os.utime(root / "later", (1, 1))
+    (root / "own").write_bytes(b"z" * 5000)
+    for name in ("__pycache__/os.pyc", "json/__pycache__/tool.pyc", "gone/__pycache__/x.pyc"):
+        path = plain / library / name
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"code")
-    debian.copy_byte_code(interpreter, plain, root)
-    copied = sorted(str(path.relative_to(root)) for path in root.rglob("*.pyc"))
-    assert copied == [
-        "usr/lib/python3.11/__pycache__/os.pyc",
-        "usr/lib/python3.11/json/__pycache__/tool.pyc",
-    ]
+    debian.share(interpreter, plain, root)
+    files = [path for path in root.rglob("*") if path.is_file() and not path.is_symlink()]
+    linked = {str(path.relative_to(root)) for path in files if path.stat().st_nlink == 2}
+    compiled = {f"{library}/__pycache__/os.pyc", f"{library}/json/__pycache__/tool.pyc"}
+    assert linked == {"same", *compiled}
+    assert (root / "changed").read_bytes()[:1] == b"y"
+    assert not [path for path in root.rglob("*") if path.name.startswith(".")]
 
 
 def test_an_index_is_what_apt_got_and_checked(

@@ -8,6 +8,7 @@ in a user namespace of our own, the same for root and for a plain user, and ends
 from __future__ import annotations
 
 import errno
+import filecmp
 import hashlib
 import os
 import re
@@ -90,6 +91,9 @@ _DIAGNOSES: tuple[tuple[str, type[CrossbuildError], str | None], ...] = (
 _FULL = "No space left on device|have enough free space|Disk quota exceeded"
 _USERINFO = re.compile(r"//[^/@\s]+@")
 """The password of a mirror, which belongs into no message."""
+
+_SMALL = 4096
+"""Bytes below which a file takes less than finding out that it is the same as another."""
 
 _USELESS = (
     "boot",
@@ -204,16 +208,35 @@ def finish(image: Image, root: Path) -> None:
             path.symlink_to(interpreter.path)
 
 
-def copy_byte_code(interpreter: Interpreter, source: Path, root: Path) -> None:
-    """Copy an interpreter's compiled standard library from one root to another.
+def share(interpreter: Interpreter, plain: Path, root: Path) -> None:
+    """Let a root that only has more packages have its other files in common with the plain one.
 
-    It holds the time of its source, which is the package's: where that differs, Python takes
-    the source (PEP 3147).
+    They are one file each, linked, on one disk; the compiled standard library comes with them,
+    which holds the time of its source, the package's (PEP 3147). Neither root may be changed.
     """
-    for compiled in (source / library(interpreter)[1:]).rglob("__pycache__"):
-        place = root / compiled.relative_to(source)
+    for compiled in (plain / library(interpreter)[1:]).rglob("__pycache__"):
+        place = root / compiled.relative_to(plain)
         if place.parent.is_dir() and not place.exists():
-            shutil.copytree(compiled, place)
+            shutil.copytree(compiled, place, copy_function=os.link)
+    for directory, _, names in os.walk(root):
+        here, there = Path(directory), plain / Path(directory).relative_to(root)
+        for name in names if there.is_dir() else ():
+            if _same(here / name, there / name):
+                # A second name is made first: a file must not be gone for a moment.
+                linked = here / f".{name}.crossbuild"
+                linked.hardlink_to(there / name)
+                linked.replace(here / name)
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two regular files have the same bytes, mode and time, and are not one file."""
+    if one.is_symlink() or other.is_symlink() or not other.is_file():
+        return False
+    mine, theirs = one.stat(), other.stat()
+    facts = [(s.st_mode, s.st_size, s.st_mtime_ns, s.st_uid, s.st_gid) for s in (mine, theirs)]
+    if facts[0] != facts[1] or mine.st_ino == theirs.st_ino or mine.st_size < _SMALL:
+        return False
+    return filecmp.cmp(one, other, shallow=False)
 
 
 def content_key(root: Path) -> str:
