@@ -14,7 +14,7 @@ from crossbuild.building.backend import Workshop
 from crossbuild.building.mending import MOST, Mender
 from crossbuild.catalog import Debian, Image, Role
 from crossbuild.engine.base import Limits, Root
-from crossbuild.engine.supplies import equipped
+from crossbuild.engine.images.supplies import equipped
 from crossbuild.errors import BuildError, HostError, NetworkError
 from crossbuild.lack import Addition, Lack
 from crossbuild.model import RawWheel, Rung

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from crossbuild.catalog import Role, image
-from crossbuild.engine.roots import tree_key
+from crossbuild.engine.images.roots import tree_key
 from tests.e2e.conftest import Crossbuild
 
 pytestmark = [pytest.mark.emulation, pytest.mark.network]
