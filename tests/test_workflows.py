@@ -43,6 +43,7 @@ def test_there_are_workflows() -> None:
     assert set(FILES) == {
         "actions/crossbuild/action.yml",
         "workflows/ci.yml",
+        "workflows/corpus.yml",
         "workflows/example.yml",
         "workflows/release.yml",
         "workflows/wheelhouse.yml",

@@ -18,6 +18,8 @@ def main() -> int:
     entries = listing.shard(listing.load(), *options.shard)
     entries = tuple(item for item in entries if not options.names or item.name in options.names)
     paths = [options.results, *options.more]
+    if options.against:
+        return _compared(results.load([options.against]), results.load(paths))
     if options.table:
         found = results.load(paths)
         rows = [found[item.key] for item in entries if item.key in found]
@@ -42,6 +44,15 @@ def _all(entries: Sequence[listing.Entry], way: Way, path: Path) -> int:
     return 1 if undecided else 0
 
 
+def _compared(before: results.Rows, after: results.Rows) -> int:
+    """1 where a package is not proven that was, or was not run at all."""
+    lost = results.lost(before, after)
+    for row, now in lost:
+        said = f"exit {now['exit_code']}: {now['diagnosis']}" if now else "not run"
+        print(f"{row['package']} {row['version']} was proven, and is not: {said}")
+    return 1 if lost else 0
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.corpus", description=__doc__)
     add = parser.add_argument
@@ -51,6 +62,9 @@ def _options() -> argparse.Namespace:
     add("--more", type=Path, nargs="+", default=[], metavar="FILE", help="more rows to read")
     add("--again", action="store_true", help="run what was not proven once more")
     add("--table", action="store_true", help="run nothing, print the result as Markdown")
+    add(
+        "--against", type=Path, metavar="FILE", help="run nothing, tell what was proven there only"
+    )
     add("--engine", default="rootfs", help="crossbuild's --engine")
     add("--cache-dir", type=Path, default=Path.home() / ".cache/crossbuild")
     return parser.parse_args()

@@ -23,21 +23,36 @@ class Cause(enum.Enum):
 
 
 _SIGNS = (
-    (Cause.RUST, r"cargo|rustc|[Rr]ust (compiler|toolchain)|maturin"),
-    (Cause.FORTRAN, r"[Ff]ortran"),
-    (Cause.CYTHON, r"cython_sources|\.pyx:\d+|longintrepr|Cython"),
+    (Cause.RUST, ("[Cc]argo", "rustc", "[Rr]ust (compiler|toolchain)", "maturin")),
+    (Cause.FORTRAN, ("[Ff]ortran",)),
+    (Cause.CYTHON, ("cython_sources", r"\.pyx:\d+", "longintrepr", "Cython")),
     (
         Cause.SETUPTOOLS,
-        r"No module named '(pkg_resources|distutils|imp|setuptools)|'Feature'|use_2to3"
-        r"|test_suite|ob_digit|_PyLong|PyFrameObject|tp_print|PyThreadState|formatargspec",
+        (
+            "No module named '(pkg_resources|distutils|imp|setuptools)",
+            *("'Feature'", "use_2to3", "formatargspec", "test_suite"),
+            *("ob_digit", "_PyLong", "PyFrameObject", "PyThreadState", "tp_print"),
+        ),
     ),
-    (Cause.DOWNLOAD, r"[Nn]ame resolution|urlopen|[Cc]ould not resolve host|getaddrinfo"),
+    (
+        Cause.DOWNLOAD,
+        ("[Nn]ame resolution", "urlopen", "[Cc]ould not resolve host", "getaddrinfo"),
+    ),
     (
         Cause.SYSTEM,
-        r"fatal error: \S+: No such file|file not found|cannot find -l|[-_]config\b|pkg-config"
-        r"|pkg_config|[Cc]ould not find|[Nn]ot found|RequiredDependency|No such file or directory",
+        (
+            *(r"fatal error: \S+: No such file", "file not found", "No such file or directory"),
+            *(
+                "cannot find -l",
+                r"[-_]config\b",
+                "pkg.config",
+                "[Cc]ould not find",
+                "[Nn]ot found",
+            ),
+            *("RequiredDependency", "Dependency .* not found"),
+        ),
     ),
-    (Cause.CONFIGURE, r"configure"),
+    (Cause.CONFIGURE, ("configure",)),
 )
 _CODES = {9: Cause.FLOOR, 10: Cause.IMPORT, 70: Cause.DEFECT}
 
@@ -46,5 +61,6 @@ def of(diagnosis: str | None, code: int) -> Cause:
     """The cause of a failure: by exit code where that decides, else by its diagnosis."""
     if code in _CODES:
         return _CODES[code]
-    signs = (cause for cause, sign in _SIGNS if diagnosis and re.search(sign, diagnosis))
-    return next(signs, Cause.UNSORTED)
+    said = diagnosis or ""
+    seen = (cause for cause, signs in _SIGNS if any(re.search(sign, said) for sign in signs))
+    return next(seen, Cause.UNSORTED)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.corpus import cause
 from tests.corpus.listing import Entry
 
 UNDECIDED = frozenset({4, 6, 7, 130})
@@ -34,9 +33,7 @@ class Versions:
     commit: str
 
 
-def row(
-    entry: Entry, planned: Ran, ran: Ran, versions: Versions, image: str
-) -> dict[str, object]:
+def row(entry: Entry, planned: Ran, ran: Ran, versions: Versions, image: str) -> dict[str, object]:
     """A row: the package, what was planned, what came out, or the diagnosis.
 
     ``step`` is the plan's word: only ``build`` confirms that the package belongs here.
@@ -63,7 +60,6 @@ def row(
         "grafted": made.get("grafted", []),
         "smoke": smoke.get("state"),
         "diagnosis": diagnosis,
-        "cause": None if proven else cause.of(diagnosis, ran.code).value,
         "image": image,
         "date": versions.date,
         "crossbuild": versions.crossbuild,
@@ -80,7 +76,7 @@ def _tag(wheel: str | None) -> str | None:
 
 
 def _diagnosis(document: Mapping[str, Any], name: str) -> str | None:
-    """The sentence that says why: the failed package's own, another's, the smoke's, the error's."""
+    """The sentence that says why: of the package, another's, the proof, the run."""
     failures = document.get("failures", ())
     failed = _named(failures, name) or next(iter(failures), {})
     smoke = document.get("smoke") or {}

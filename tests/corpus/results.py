@@ -11,6 +11,7 @@ from tests.corpus.listing import Entry
 
 FILE = Path(__file__).with_name("results.jsonl")
 Row = Mapping[str, Any]
+Rows = Mapping[tuple[str, ...], Row]
 
 
 def load(paths: Iterable[Path]) -> dict[tuple[str, ...], Row]:
@@ -30,12 +31,16 @@ def append(path: Path, row: Row) -> None:
         stream.write(f"{json.dumps(row, ensure_ascii=False)}\n")
 
 
-def left(
-    entries: Iterable[Entry], found: Mapping[tuple[str, ...], Row], *, again: bool
-) -> tuple[Entry, ...]:
+def left(entries: Iterable[Entry], found: Rows, *, again: bool) -> tuple[Entry, ...]:
     """What is still to be run; ``again``: also what was not proven."""
     return tuple(
         entry
         for entry in entries
         if entry.key not in found or (again and not found[entry.key]["proven"])
     )
+
+
+def lost(before: Rows, after: Rows) -> tuple[tuple[Row, Row | None], ...]:
+    """What was proven before and is not any more: the row then, and now if there is one."""
+    pairs = ((row, after.get(key)) for key, row in before.items() if row["proven"])
+    return tuple((row, now) for row, now in pairs if now is None or not now["proven"])

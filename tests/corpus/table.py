@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from tests.corpus import cause
 from tests.corpus.results import Row
 
 _HEADER = """\
@@ -34,7 +35,11 @@ def _line(row: Row) -> str:
 def _said(row: Row) -> str:
     text = " ".join((row["diagnosis"] or "no diagnosis").split()).replace("|", "\\|")
     short = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
-    return f"exit {row['exit_code']}, {row['cause']}: {short}"
+    return f"exit {row['exit_code']}, {_cause(row)}: {short}"
+
+
+def _cause(row: Row) -> str:
+    return cause.of(row["diagnosis"], row["exit_code"]).value
 
 
 def _sum(rows: Sequence[Row], total: int) -> Iterator[str]:
@@ -44,9 +49,9 @@ def _sum(rows: Sequence[Row], total: int) -> Iterator[str]:
     unconfirmed = sorted(row["package"] for row in rows if row["step"] != "build")
     if unconfirmed:
         yield f"Not planned as builds: {', '.join(unconfirmed)}."
-    causes = Counter(row["cause"] for row in rows if not row["proven"])
-    for cause, count in causes.most_common():
-        names = sorted(row["package"] for row in rows if row["cause"] == cause)
-        yield f"- {cause}: {count} ({', '.join(names)})"
+    causes = Counter(_cause(row) for row in rows if not row["proven"])
+    for name, count in causes.most_common():
+        failed = (row for row in rows if not row["proven"] and _cause(row) == name)
+        yield f"- {name}: {count} ({', '.join(sorted(row['package'] for row in failed))})"
     for made in sorted({(row["date"][:10], row["commit"], row["image"]) for row in rows}):
         yield f"- {made[0]}, commit {made[1]}, {made[2]}"
