@@ -124,6 +124,15 @@ def test_an_error_is_the_diagnosis_where_nothing_was_made() -> None:
     assert (row["rung"], row["tag"], row["smoke"]) == (None, None, None)
 
 
+def test_an_sdist_that_could_not_be_asked_was_to_be_built() -> None:
+    (entry,) = [item for item in listing.load() if item.name == "docopt"]
+    failed = Ran(
+        code=8, document={"error": {"message": "docopt 0.6.2 could not be built"}}, seconds=1
+    )
+    row = outcome.row(entry, failed, failed, VERSIONS, "bookworm-aarch64 12.1")
+    assert row["step"] == "asked"
+
+
 def test_an_import_that_fails_is_the_diagnosis() -> None:
     imports = [{"module": "docopt", "error": "ImportError: no libx.so"}]
     smoke = {"state": "failed", "reason": "1 module", "imports": imports}
@@ -190,7 +199,7 @@ def test_the_committed_rows_belong_to_the_list() -> None:
     assert rows
     assert set(rows) <= keys
     for row in rows.values():
-        assert row["step"] == "build", f"{row['package']} has a wheel"
+        assert row["step"] in outcome.CONFIRMED, f"{row['package']} has a wheel"
         assert row["proven"] or row["diagnosis"], f"{row['package']} failed without a word"
         assert {"date", "crossbuild", "commit", "image", "seconds"} <= row.keys()
         assert "/root/" not in json.dumps(row)

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from crossbuild.errors import BuildError
 from tests.corpus.listing import Entry
 
 UNDECIDED = frozenset({4, 6, 7, 130})
 """Exit codes that tell of the network, the host or an interruption, and of no package."""
+CONFIRMED = frozenset({"build", "asked"})
+"""The steps of packages that have no wheel for their target."""
 _LOG = re.compile(r"\s*Its whole output is in \S+")
 _PATH = re.compile(r"/\S*/(?=logs/)")
 
@@ -36,12 +39,15 @@ class Versions:
 def row(entry: Entry, planned: Ran, ran: Ran, versions: Versions, image: str) -> dict[str, object]:
     """A row: the package, what was planned, what came out, or the diagnosis.
 
-    ``step`` is the plan's word: only ``build`` confirms that the package belongs here.
+    ``step`` is the plan's word: ``build`` confirms that the package belongs here. It is ``asked``
+    where there is no plan, for its sdist could not even tell its requirements: the resolver
+    asks none that has a wheel.
     """
     made = _named(ran.document.get("packages", ()), entry.name)
     smoke = ran.document.get("smoke") or {}
     diagnosis = _diagnosis(ran.document, entry.name)
     step = _named(planned.document.get("packages", ()), entry.name).get("step")
+    asked = planned.code == BuildError.exit_code and step is None
     proven = ran.code == 0 and smoke.get("state") == "passed"
     return {
         "package": entry.name,
@@ -49,7 +55,7 @@ def row(entry: Entry, planned: Ran, ran: Ran, versions: Versions, image: str) ->
         "python": entry.python,
         "target": entry.target,
         "kind": entry.kind.value,
-        "step": step,
+        "step": "asked" if asked else step,
         "proven": proven,
         "exit_code": ran.code,
         "rung": made.get("rung"),

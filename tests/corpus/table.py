@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from tests.corpus import cause
+from tests.corpus.outcome import CONFIRMED
 from tests.corpus.results import Row
 
 _HEADER = """\
@@ -46,7 +47,7 @@ def _sum(rows: Sequence[Row], total: int) -> Iterator[str]:
     proven = sum(row["proven"] for row in rows)
     share = f" ({100 * proven / len(rows):.0f} %)" if rows else ""
     yield f"{proven} of {len(rows)} end proven{share}; {total - len(rows)} of {total} not run."
-    unconfirmed = sorted(row["package"] for row in rows if row["step"] != "build")
+    unconfirmed = sorted(row["package"] for row in rows if row["step"] not in CONFIRMED)
     if unconfirmed:
         yield f"Not planned as builds: {', '.join(unconfirmed)}."
     causes = Counter(_cause(row) for row in rows if not row["proven"])
