@@ -181,6 +181,7 @@ def test_the_table_sums_up_and_sorts_by_cause() -> None:
         ("Modules/common.h:15:10: fatal error: lber.h: No such file", 8, Cause.SYSTEM),
         ("Error: pg_config executable not found.", 8, Cause.SYSTEM),
         ("AttributeError: cython_sources", 8, Cause.CYTHON),
+        ("a.cpp:196:12: fatal error: longintrepr.h: No such file", 8, Cause.STALE),
         ("ModuleNotFoundError: No module named 'pkg_resources'", 8, Cause.SETUPTOOLS),
         ("Cargo, the Rust package manager, is not installed", 8, Cause.RUST),
         ("needs glibc 2.34", 9, Cause.FLOOR),

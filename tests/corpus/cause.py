@@ -13,7 +13,8 @@ class Cause(enum.Enum):
     RUST = "Rust"
     FORTRAN = "Fortran"
     CYTHON = "Cython too new"
-    SETUPTOOLS = "setuptools or Python too new"
+    STALE = "C of the sdist, made for an older Python"
+    SETUPTOOLS = "setuptools too new"
     DOWNLOAD = "downloads while it builds"
     CONFIGURE = "configure"
     FLOOR = "floor"
@@ -25,13 +26,16 @@ class Cause(enum.Enum):
 _SIGNS = (
     (Cause.RUST, ("[Cc]argo", "rustc", "[Rr]ust (compiler|toolchain)", "maturin")),
     (Cause.FORTRAN, ("[Ff]ortran",)),
-    (Cause.CYTHON, ("cython_sources", r"\.pyx:\d+", "longintrepr", "Cython")),
+    (Cause.CYTHON, ("cython_sources", r"\.pyx:\d+", "Cython")),
+    (
+        Cause.STALE,
+        ("longintrepr", "ob_digit", "_PyLong", "PyFrameObject", "PyThreadState", "tp_print"),
+    ),
     (
         Cause.SETUPTOOLS,
         (
             "No module named '(pkg_resources|distutils|imp|setuptools)",
             *("'Feature'", "use_2to3", "formatargspec", "test_suite"),
-            *("ob_digit", "_PyLong", "PyFrameObject", "PyThreadState", "tp_print"),
         ),
     ),
     (
