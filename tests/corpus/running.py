@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from crossbuild import catalog, process
 from crossbuild.catalog import Role
-from crossbuild.engine import roots
+from crossbuild.engine.images import roots
 from crossbuild.store import Store
 from crossbuild.target import Target
 from tests.corpus.listing import Entry
