@@ -157,6 +157,24 @@ def test_unused_options_are_no_errors(c_tools: Pair, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "struct a { int x; }; struct b { int x; };\nstruct a *f(struct b *of) { return of; }\n",
+        "void f(void); int (*g(void))(int) { return f; }\n",
+        "char *f(long number) { return number; }\n",
+        "static number = 1; int f(void) { return number; }\n",
+        "void f(void) { return 1; }\n",
+    ],
+    ids=["pointers", "functions", "numbers", "no-type", "no-result"],
+)
+def test_what_gcc_only_warns_of_before_14(c_tools: Pair, tmp_path: Path, source: str) -> None:
+    (tmp_path / "x.c").write_text(source)
+    done = c_tools[0].run("gcc", "-c", tmp_path / "x.c", "-o", tmp_path / "x.o")
+    assert done.returncode == 0, done.stderr
+    assert "warning: " in done.stderr
+
+
 def test_archives_are_the_same_each_time(c_tools: Pair, tmp_path: Path) -> None:
     shared(c_tools[0], tmp_path)
     made = []
