@@ -53,6 +53,26 @@ CASES = {
         ["looking for foo"],
         "Please set FOO_HOME",
     ),
+    "a module of pkg-config, where setup.py gives a number for an answer": (
+        {"kind": "hook", "type": "SystemExit", "message": "1"},
+        ["Cannot find foo:", "", "Package foo was not found in the pkg-config search path."],
+        "Package foo was not found in the pkg-config search path.",
+    ),
+    "a program that is not there": (
+        {"kind": "hook", "type": "SystemExit", "message": "1"},
+        ["/bin/sh: 1: foo-config: not found", "giving up"],
+        "/bin/sh: 1: foo-config: not found",
+    ),
+    "an error before what was only asked": (
+        {"kind": "hook", "type": "SystemExit", "message": "1"},
+        ["Package foo was not found in the pkg-config search path.", HEADER],
+        HEADER,
+    ),
+    "what setup.py said last, where it gives a number": (
+        {"kind": "hook", "type": "SystemExit", "message": "1"},
+        ["foo is missing", "Traceback (most recent call last):", "SystemExit: 1"],
+        "foo is missing",
+    ),
     "the last line, where there is no answer": (None, ["working", "giving up", ""], "giving up"),
     "nothing at all": (None, [], "it printed nothing"),
     "an exception without words": (

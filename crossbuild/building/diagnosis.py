@@ -22,6 +22,10 @@ _STRONGEST_FIRST = (
     ),
     re.compile(r"^CMake Error|meson\.build:\d+:\d+: ERROR|^ERROR: |^make.*\*\*\* "),
     re.compile(r"^(\S+: )?(fatal )?error: (?!command|subprocess)|^\S*(Error|Exception): "),
+    re.compile(
+        r"^Package \S+ was not found in the pkg-config search path"
+        r"|^\S*sh: (line )?\d+: \S+: (command )?not found"
+    ),
 )
 
 _MESSENGERS = frozenset(
@@ -38,6 +42,7 @@ _CONTROL = re.compile(
 )
 """Colours (ECMA-48), and whatever else a stranger's output would do to a terminal."""
 
+_TRACEBACK = "Traceback (most recent call last):"
 _KEPT = 200
 _LONGEST = 300
 
@@ -78,6 +83,8 @@ def reason(error: Mapping[str, object] | None, witness: Witness, output: str) ->
     said = _CONTROL.sub("", " ".join(str(error["message"]).split()))[:_LONGEST]
     name = str(error["type"])
     if name in _MESSENGERS:
+        if said.isdecimal():  # `sys.exit(1)`: what it said, it said before.
+            said = "".join(tail(output.rpartition(_TRACEBACK)[0], lines=1))
         return witness.first or said or last or name
     return f"{name}: {said}" if said else name
 
