@@ -191,7 +191,13 @@ def test_the_table_sums_up_and_sorts_by_cause() -> None:
     ],
 )
 def test_a_diagnosis_has_a_cause(diagnosis: str | None, code: int, expected: Cause) -> None:
-    assert cause.of(diagnosis, code) is expected
+    assert cause.of(diagnosis, code, Kind.C) is expected
+
+
+def test_rust_that_is_downloaded_is_missing() -> None:
+    said = "ConnectError: [Errno -2] Name or service not known"
+    assert cause.of(said, 8, Kind.RUST) is Cause.RUST
+    assert cause.of(said, 8, Kind.CMAKE) is Cause.DOWNLOAD
 
 
 def test_the_committed_rows_belong_to_the_list() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 import re
 
+from tests.corpus.listing import Kind
+
 
 class Cause(enum.Enum):
     """What is in the way."""
@@ -40,7 +42,13 @@ _SIGNS = (
     ),
     (
         Cause.DOWNLOAD,
-        ("[Nn]ame resolution", "urlopen", "[Cc]ould not resolve host", "getaddrinfo"),
+        (
+            "[Nn]ame resolution",
+            "[Nn]ame or service not known",
+            "urlopen",
+            "[Cc]ould not resolve host",
+            "getaddrinfo",
+        ),
     ),
     (
         Cause.SYSTEM,
@@ -61,10 +69,14 @@ _SIGNS = (
 _CODES = {9: Cause.FLOOR, 10: Cause.IMPORT, 70: Cause.DEFECT}
 
 
-def of(diagnosis: str | None, code: int) -> Cause:
-    """The cause of a failure: by exit code where that decides, else by its diagnosis."""
+def of(diagnosis: str | None, code: int, kind: Kind) -> Cause:
+    """The cause of a failure: by exit code where that decides, else by its diagnosis.
+
+    What a package in Rust downloads is the compiler that it did not find (maturin's puccinialin).
+    """
     if code in _CODES:
         return _CODES[code]
     said = diagnosis or ""
     seen = (cause for cause, signs in _SIGNS if any(re.search(sign, said) for sign in signs))
-    return next(seen, Cause.UNSORTED)
+    found = next(seen, Cause.UNSORTED)
+    return Cause.RUST if found is Cause.DOWNLOAD and kind is Kind.RUST else found

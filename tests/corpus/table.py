@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from tests.corpus import cause
+from tests.corpus.listing import Kind
 from tests.corpus.outcome import CONFIRMED
 from tests.corpus.results import Row
 
@@ -40,7 +41,7 @@ def _said(row: Row) -> str:
 
 
 def _cause(row: Row) -> str:
-    return cause.of(row["diagnosis"], row["exit_code"]).value
+    return cause.of(row["diagnosis"], row["exit_code"], Kind(row["kind"])).value
 
 
 def _sum(rows: Sequence[Row], total: int) -> Iterator[str]:
