@@ -61,7 +61,12 @@ _SIGNS = (
                 "[Cc]ould not find",
                 "[Nn]ot found",
             ),
-            *("RequiredDependency", "Dependency .* not found"),
+            *(
+                "could not be found",
+                "Unable to load",
+                "RequiredDependency",
+                "Dependency .* not found",
+            ),
         ),
     ),
     (Cause.CONFIGURE, ("configure",)),
