@@ -31,6 +31,8 @@ class Lack:
     name: str
 
     def __str__(self) -> str:
+        if self.thing is Thing.LIBRARY and self.name.startswith("lib"):
+            return self.name  # as people say it, not as a linker does
         return _FORMS.get(self.thing, "{}").format(self.name)
 
 

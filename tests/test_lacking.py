@@ -114,6 +114,7 @@ def test_what_ends_a_build_comes_before_what_may_have() -> None:
         (Lack(thing=HEADER, name="lber.h"), "lber.h"),
         (Lack(thing=MODULE, name="libpq"), "libpq.pc"),
         (Lack(thing=LIBRARY, name="pq"), "-lpq"),
+        (Lack(thing=LIBRARY, name="libxml2"), "libxml2"),
         (Lack(thing=PROGRAM, name="pg_config"), "pg_config"),
         (Lack(thing=CMAKE, name="ZLIB"), "find_package(ZLIB)"),
     ],
