@@ -69,7 +69,6 @@ def key(step: BuildStep, environment: Sequence[Path], workshop: Workshop) -> str
         "workshop": workshop.inputs,
         "backend": [system.backend, *system.backend_path],
         "environment": sorted((path.name, hash_of(path)) for path in environment),
-        "recipe": None,
     }
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
@@ -108,12 +107,7 @@ def build(
             log=log,
             keep=keep and keep / _directory(step, workshop),
         )
-        try:
-            made = _climb(job, workshop, output, clock)
-        except BuildError as error:
-            if job.keep:
-                error.remedy += f" What the build left is in {job.keep}."
-            raise
+        made = _climb_or_keep(job, workshop, output, clock)
     _check_identity(made.contents, step)
     made.workshop.remember(source)
     return RawWheel(
@@ -137,6 +131,16 @@ class _Made:
     def lost_code(self) -> bool:
         """A wheel for one platform without code: an optional extension failed to compile."""
         return not self.contents.pure and not self.contents.elves
+
+
+def _climb_or_keep(job: Job, workshop: Workshop, output: Path, clock: _Clock) -> _Made:
+    """Climb the ladder; a failure also says where what it left is kept."""
+    try:
+        return _climb(job, workshop, output, clock)
+    except BuildError as error:
+        if job.keep:
+            error.remedy += f" What the build left is in {job.keep}."
+        raise
 
 
 def _climb(job: Job, workshop: Workshop, output: Path, clock: _Clock) -> _Made:

@@ -29,18 +29,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 
-from crossbuild.model import (
-    BuildStep,
-    Failure,
-    Plan,
-    RunResult,
-    SmokeResult,
-    Step,
-    VerifiedWheel,
-    Wanted,
-)
+from crossbuild.model import BuildStep, Failure, Plan, RunResult, Step, VerifiedWheel, Wanted
 from crossbuild.net.credentials import public
 from crossbuild.platforms import dotted
+from crossbuild.proof import SmokeResult
 from crossbuild.target import Target
 
 SCHEMA = "crossbuild-report/1"

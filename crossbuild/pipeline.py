@@ -21,19 +21,11 @@ from crossbuild.engine.base import Limits
 from crossbuild.errors import VerificationError
 from crossbuild.making import Made, Maker
 from crossbuild.matrix import Group
-from crossbuild.model import (
-    Failure,
-    Origin,
-    Plan,
-    RunResult,
-    SmokeResult,
-    SmokeState,
-    VerifiedWheel,
-    Wanted,
-)
+from crossbuild.model import Failure, Origin, Plan, RunResult, VerifiedWheel, Wanted
 from crossbuild.net.obtain import is_local
 from crossbuild.parts import Part
 from crossbuild.planfile import Planned, planned
+from crossbuild.proof import SmokeResult, SmokeState
 from crossbuild.proving import Subject, prove, prove_each, worst
 from crossbuild.report import Level, Message
 from crossbuild.settling import Planner, Settled, pinned

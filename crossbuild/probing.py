@@ -41,7 +41,10 @@ def probe(image: Image, found: Interpreter, engine: Engine) -> dict[str, Any]:
         done = session.run([found.command, f"{WORK}/probe.py", f"{WORK}/probe.json"])
         if not done.ok:
             last = "".join(done.output.strip().splitlines()[-1:])
-            raise HostError(f"{found.command} of {image.name} cannot be probed: {last}")
+            raise HostError(
+                f"{found.command} of {image.name} cannot be probed: {last}",
+                remedy="`crossbuild probe` prints the script: run it on the machine itself.",
+            )
         copy = Path(directory, "probe.json")
         session.get(f"{WORK}/probe.json", copy)
         document: dict[str, Any] = json.loads(copy.read_bytes())

@@ -15,8 +15,8 @@ from crossbuild import catalog, platforms, smoke, verify, wording
 from crossbuild.catalog import Image, Role
 from crossbuild.engine.base import Limits, Root
 from crossbuild.errors import HostError, IntegrityError
-from crossbuild.model import ImportResult, SmokeResult, SmokeState
 from crossbuild.platforms import Family, dotted
+from crossbuild.proof import ImportResult, SmokeResult, SmokeState
 from crossbuild.smoke import Proof
 from crossbuild.target import Target
 from crossbuild.workbench import Services, download

@@ -24,8 +24,8 @@ from packaging.version import Version
 from crossbuild.catalog import Interpreter
 from crossbuild.engine.base import WORK, Engine, ExecResult, Limits, Root, Session, Tree
 from crossbuild.errors import VerificationError
-from crossbuild.model import ImportResult, SmokeResult, SmokeState
 from crossbuild.platforms import dotted
+from crossbuild.proof import ImportResult, SmokeResult, SmokeState
 from crossbuild.report import Reporter, Stage
 from crossbuild.store import Store
 from crossbuild.target import Target

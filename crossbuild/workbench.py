@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 
 from crossbuild import catalog, wording
 from crossbuild.building import cibuildwheel, dressing, environment, sources
-from crossbuild.building.backend import Workshop
+from crossbuild.building.backend import Workshop, interpreter_of
 from crossbuild.building.cibuildwheel import Cibuildwheel
 from crossbuild.building.dressing import Dressed
 from crossbuild.building.mending import Mender
@@ -187,9 +187,7 @@ class Workbench:
         """
         services, target = self._services, self._target
         daemon = _daemon(services.engine, root.image)
-        interpreter = root.image.interpreter(target.python)
-        if interpreter is None:
-            raise HostError(f"the image {root.image.name} has no CPython {target.python_version}")
+        interpreter = interpreter_of(root, target)
         tools = None
         if not dressing.equipped(root, interpreter):
             prefix = str(PurePosixPath(interpreter.directory).parent)

@@ -13,7 +13,6 @@ from crossbuild.model import (
     Failure,
     FetchStep,
     File,
-    ImportResult,
     Kind,
     Note,
     Origin,
@@ -24,12 +23,11 @@ from crossbuild.model import (
     ReuseStep,
     Rung,
     RunResult,
-    SmokeResult,
-    SmokeState,
     Step,
     Verdict,
     VerifiedWheel,
 )
+from crossbuild.proof import ImportResult, SmokeResult, SmokeState
 from crossbuild.target import Target
 
 TARGET = Target.parse("manylinux2014_aarch64", "3.11")

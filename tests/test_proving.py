@@ -13,8 +13,8 @@ from crossbuild import catalog, proving, smoke
 from crossbuild.catalog import Image, Interpreter, Role
 from crossbuild.engine.base import Root
 from crossbuild.errors import HostError
-from crossbuild.model import SmokeResult, SmokeState
 from crossbuild.platforms import ARCHES
+from crossbuild.proof import SmokeResult, SmokeState
 from crossbuild.proving import Subject, prove_each, worst
 from crossbuild.target import Target
 from crossbuild.workbench import Services

@@ -17,7 +17,7 @@ from crossbuild import catalog, smoke, smoke_driver
 from crossbuild.catalog import Image, Role
 from crossbuild.engine.base import ExecResult, Limits, Root, Stop, Tree
 from crossbuild.errors import VerificationError
-from crossbuild.model import SmokeResult, SmokeState
+from crossbuild.proof import SmokeResult, SmokeState
 from crossbuild.report import Silent
 from crossbuild.target import Target
 

@@ -83,7 +83,7 @@ class Workshop:
         self.store = store
         self.target = target
         self.reporter: Reporter = reporter or Silent()
-        self._interpreter = _interpreter(root, target)
+        self._interpreter = interpreter_of(root, target)
 
     @property
     def rungs(self) -> tuple[Rung, ...]:
@@ -286,10 +286,14 @@ class Workshop:
         }
 
 
-def _interpreter(root: Root, target: Target) -> catalog.Interpreter:
+def interpreter_of(root: Root, target: Target) -> catalog.Interpreter:
+    """The root's CPython of the target's version. Raises HostError when it has none."""
     found = root.image.interpreter(target.python)
     if found is None:
-        raise HostError(f"the image {root.image.name} has no CPython {target.python_version}")
+        raise HostError(
+            f"the image {root.image.name} has no CPython {target.python_version}",
+            remedy="`crossbuild images` shows which Python each image has.",
+        )
     return found
 
 

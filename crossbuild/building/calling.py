@@ -107,15 +107,7 @@ def call(
 
     Raises LimitError, CrashError, or HookError with the first line that tells why.
     """
-    source = f"{_HERE}/{job.source.name}"
-    request = {
-        "source": source,
-        "backend": job.system.backend,
-        "backend_path": list(job.system.backend_path),
-        "output": OUTPUT,
-        "known": sorted(_known(job)),
-        "hooks": list(hooks),
-    }
+    request = _request(job, hooks)
     witness, listener = Witness(), Listener()
 
     def hear(line: str) -> None:
@@ -130,7 +122,7 @@ def call(
         result = session.run(
             [f"{PREFIX}/bin/python", *files],
             env=variables,
-            cwd=source,
+            cwd=request["source"],
             log=job.log,
             on_line=hear,
         )
@@ -140,6 +132,17 @@ def call(
     if answer is None or "error" in answer:
         raise _failure(answer, result, job, witness, listener.lacks)
     return answer
+
+
+def _request(job: Job, hooks: Sequence[str]) -> dict[str, Any]:
+    return {
+        "source": f"{_HERE}/{job.source.name}",
+        "backend": job.system.backend,
+        "backend_path": list(job.system.backend_path),
+        "output": OUTPUT,
+        "known": sorted(_known(job)),
+        "hooks": list(hooks),
+    }
 
 
 def _known(job: Job) -> set[str]:

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from crossbuild import wording
 from crossbuild.cli.page import Page, said
-from crossbuild.model import SmokeResult, SmokeState
 from crossbuild.platforms import dotted
+from crossbuild.proof import SmokeResult, SmokeState
 
 _KINDS = {
     SmokeState.PASSED: "done",

@@ -26,12 +26,12 @@ from crossbuild.model import (
     Origin,
     Plan,
     RunResult,
-    SmokeState,
     Step,
     Verdict,
     VerifiedWheel,
 )
 from crossbuild.parts import Part
+from crossbuild.proof import SmokeState
 from crossbuild.target import Target
 
 _REASONS = 3

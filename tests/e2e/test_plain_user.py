@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from crossbuild.engine import emulation
 from crossbuild.engine.base import Root
+from crossbuild.platforms import ARCHES
 from crossbuild.resolution.uv import Uv
 from tests.e2e.conftest import TARGET
 
@@ -24,6 +26,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root"),
 ]
 
+ARCH = ARCHES["aarch64"]
 UID = "54321"
 AS_PLAIN = ["setpriv", "--reuid", UID, "--regid", UID, "--clear-groups"]
 REPOSITORY = Path(__file__).parents[2]
@@ -69,9 +72,28 @@ def _installed(base: Path) -> Path:
     return home
 
 
+@pytest.fixture
+def unregistered() -> Iterator[None]:
+    """A machine where nobody registered QEMU: whatever is, Docker's rule too, is switched off."""
+    served = [path for path in _rules() if emulation._serves(path, ARCH)]
+    for path in served:
+        path.write_text("0", encoding="ascii")
+    try:
+        yield
+    finally:
+        for path in served:
+            path.write_text("1", encoding="ascii")
+
+
+def _rules() -> list[Path]:
+    if not emulation.RULES.is_dir():
+        return []
+    return [path for path in emulation.RULES.iterdir() if path.name not in {"register", "status"}]
+
+
+@pytest.mark.usefixtures("unregistered")
 def test_three_builds_and_a_proof_without_root(home: Path) -> None:
-    if Path("/proc/sys/fs/binfmt_misc/qemu-aarch64").exists():
-        pytest.skip("somebody registered an emulator on this machine")
+    assert not emulation.registered(ARCH)
     mounts = Path("/proc/mounts").read_text()
     words = ("hnswlib", "netifaces", "docopt", "--target", TARGET, "--python", "3.11")
     done = _as_plain(home, *words)
@@ -79,7 +101,7 @@ def test_three_builds_and_a_proof_without_root(home: Path) -> None:
     names = {path.name.split("-")[0] for path in (home / "wheelhouse").glob("*.whl")}
     assert names == {"hnswlib", "netifaces", "docopt", "numpy"}
     assert Path("/proc/mounts").read_text() == mounts
-    assert not Path("/proc/sys/fs/binfmt_misc/qemu-aarch64").exists()
+    assert not emulation.registered(ARCH)
 
 
 def test_an_image_of_ones_own_is_imported_run_and_removed_without_root(

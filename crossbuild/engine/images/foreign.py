@@ -6,8 +6,9 @@ has, and the user that a sandbox runs as.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from crossbuild.catalog import Archive, Image, Interpreter, Oci
@@ -74,7 +75,11 @@ def pulled(
             layout = scratch / "layout"
             with waiting(reporter, f"pulling {source} from {place.host}"):
                 registry.pull(source, image.arch, place, layout, environment)
-            with waiting(reporter, f"unpacking {source}"), full_guarded(root):
+            with (
+                waiting(reporter, f"unpacking {source}"),
+                full_guarded(root),
+                _remedied("Pull it again, or take another registry."),
+            ):
                 archives.unpack_layout(layout, str(source), root, image.arch)
         _check(image, root)
         _finish(root, image.interpreters)
@@ -103,10 +108,24 @@ def _unpack(source: Archive, root: Path, store: Store, reporter: Reporter) -> No
             f"{source.path} is another file now, and what was made from the first is gone",
             remedy=_AGAIN,
         )
-    with waiting(reporter, f"unpacking {source.path.name}"), store.scratch("archive") as scratch:
+    with (
+        waiting(reporter, f"unpacking {source.path.name}"),
+        store.scratch("archive") as scratch,
+        _remedied("Export or save the machine again, and copy the file whole."),
+    ):
         with full_guarded(root):
             archives.unpack(source.path, root, scratch)
         _finish(root, inspection.inspect(root, source.path.name).interpreters)
+
+
+@contextlib.contextmanager
+def _remedied(remedy: str) -> Iterator[None]:
+    """Say what to do about a damaged image: what reads it does not know where it came from."""
+    try:
+        yield
+    except IntegrityError as error:
+        error.remedy = error.remedy or remedy
+        raise
 
 
 def _finish(root: Path, interpreters: tuple[Interpreter, ...]) -> None:

@@ -50,8 +50,7 @@ def resolve_image(value: str, store: Store, reporter: Reporter, *, directory: Pa
 
 def from_archive(path: Path, store: Store, reporter: Reporter) -> Image:
     """The image that a user's file is, named after it. Raises as ``resolve_image`` does."""
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}")
+    _check_there(path)
     return _image(_named_after(path), foreign.archive_of(path), store, reporter)
 
 
@@ -61,11 +60,13 @@ def from_description(path: Path, store: Store, reporter: Reporter) -> Image:
     Raises UsageError where it is not understood, or where the archive is another machine than
     it says; as ``resolve_image`` does besides.
     """
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}")
+    _check_there(path)
     described = catalog.read(path)
     if len(described) != 1:
-        raise UsageError(f"{path} describes {len(described)} images where one is expected")
+        raise UsageError(
+            f"{path} describes {len(described)} images where one is expected",
+            remedy="Name one processor under `arches`.",
+        )
     (image,) = described
     if isinstance(image.source, Archive):
         _compare(path, image, _image(image.name, image.source, store, reporter))
@@ -87,6 +88,11 @@ def _compare(path: Path, said: Image, seen: Image) -> None:
         )
 
 
+def _check_there(path: Path) -> None:
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}", remedy="Check the path.")
+
+
 def remember(path: Path, name: str | None, store: Store, reporter: Reporter) -> Image:
     """Import a file: its image is found by its name afterwards, also when the file is gone.
 
@@ -103,8 +109,7 @@ def remember(path: Path, name: str | None, store: Store, reporter: Reporter) -> 
             f"{chosen} is the name of an image of crossbuild's own",
             remedy="Choose another with --name.",
         )
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}")
+    _check_there(path)
     source = foreign.archive_of(path.absolute())
     image = _image(chosen, source, store, reporter)
     entry = {"path": str(source.path), "digest": source.digest}
