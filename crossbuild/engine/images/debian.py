@@ -190,10 +190,7 @@ def _mmdebstrap(
 
 def finish(image: Image, root: Path) -> None:
     """Do what maintainer scripts would have done, as far as Python and builds need it."""
-    for name in _USELESS:
-        path = root / name
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
+    strip(root)
     for name, text in _FILES.items():
         # A link here would lead out of the root: an absolute one means the host's file.
         (root / name).unlink(missing_ok=True)
@@ -206,6 +203,14 @@ def finish(image: Image, root: Path) -> None:
             path = root / interpreter.directory[1:] / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.symlink_to(interpreter.path)
+
+
+def strip(root: Path) -> None:
+    """Remove what no program reads: documentation, apt's own files, mount points."""
+    for name in _USELESS:
+        path = root / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
 
 
 def share(interpreter: Interpreter, plain: Path, root: Path) -> None:
