@@ -90,6 +90,24 @@ class Table:
         name = f"{self._name}.{key}" if self._name else key
         return Table(self._path, name, value, self._remedy)
 
+    def tables(self, key: str) -> tuple[Table, ...]:
+        """A list of one table or more."""
+        value = self._value(key)
+        if not isinstance(value, list) or not value:
+            raise self.wrong(key, "a list of tables is expected")
+        for item in value:
+            if not isinstance(item, dict):
+                raise self.wrong(key, f"{item!r} is not a table")
+        name = f"{self._name}.{key}" if self._name else key
+        return tuple(
+            Table(self._path, f"{name}[{place}]", item, self._remedy)
+            for place, item in enumerate(value)
+        )
+
+    def is_list(self, key: str) -> bool:
+        """Whether a key has several values."""
+        return isinstance(self._values.get(key), list)
+
     def check_keys(self, *known: str) -> None:
         """Refuse every key that is not ``known``."""
         for key in self._values:

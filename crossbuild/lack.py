@@ -5,6 +5,9 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+RECIPE = "recipe"
+"""The lack of what a recipe adds: nobody had to run into it."""
+
 
 class Thing(enum.Enum):
     """What a build asks a system for."""

@@ -12,10 +12,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from crossbuild import build, repair, verify
+from packaging.utils import NormalizedName
+
+from crossbuild import build, repair, verify, wording
 from crossbuild.building.backend import Workshop
 from crossbuild.errors import BuildError, CrossbuildError
-from crossbuild.lack import Addition
+from crossbuild.lack import RECIPE, Addition
 from crossbuild.model import (
     BuildStep,
     EnvironmentPin,
@@ -29,12 +31,14 @@ from crossbuild.model import (
     VerifiedWheel,
 )
 from crossbuild.process import CancelledError
-from crossbuild.report import Building, Stage
+from crossbuild.report import Building, Message, Stage
 from crossbuild.schedule import Skipped, in_order
+from crossbuild.store import Store
 from crossbuild.target import Target
 from crossbuild.workbench import Services, Workbench
 
 _BUILT = "built"
+_GIVEN = "given"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,8 +103,14 @@ class Maker:
             emit(Building(package=label, phase=None, ok=False, detail=str(error)))
             return _failure(step, error, log)
         emit(Building(package=label, phase=None, detail=wheel.path.name))
+        self._keep_added(wheel)
         self._wheels[step.pin.name, step.pin.version] = wheel
         return wheel
+
+    def _keep_added(self, wheel: VerifiedWheel) -> None:
+        """Keep what a build was given, to write a recipe of it."""
+        added = [[item.package, item.lack] for item in wheel.provenance.added]
+        self._services.store.put_record(_GIVEN, wheel.name, {"added": added})
 
     def _log(self, step: BuildStep) -> Path:
         target = self._target
@@ -109,10 +119,18 @@ class Maker:
 
     def _made(self, step: BuildStep, log: Path) -> VerifiedWheel:
         environment = tuple(self._installed(item) for item in step.environment)
-        workshop = self._bench.workshop.known(self._files[step.source.url])
+        workshop = self._bench.workshop.known(self._files[step.source.url], step.recipe)
         key = build.key(step, environment, workshop)
+        self._tell(step, workshop)
         with self._services.store.lock(f"{_BUILT}-{key}"):
             return self._kept(step, key) or self._make(step, environment, workshop, log)
+
+    def _tell(self, step: BuildStep, workshop: Workshop) -> None:
+        """Say what a recipe adds to the image."""
+        said = [str(item) for item in workshop.added if item.lack == RECIPE]
+        if said:
+            text = f"{step.pin.label}: added {wording.listing(said)}"
+            self._services.reporter.emit(Message(text=text))
 
     def _installed(self, item: EnvironmentPin) -> Path:
         """Give the wheel of one distribution of the build environment."""
@@ -177,6 +195,13 @@ class Maker:
         began = time.monotonic()
         yield
         phases[name] = time.monotonic() - began
+
+
+def last_added(store: Store, name: NormalizedName) -> tuple[Addition, ...] | None:
+    """What the last build of a package was given besides its image; None: nothing."""
+    record = store.record(_GIVEN, name)
+    items = record["added"] if record else ()
+    return tuple(Addition(package=item[0], lack=item[1]) for item in items) or None
 
 
 def _after(step: BuildStep) -> tuple[PackageKey, ...]:

@@ -18,6 +18,7 @@ from packaging.version import Version
 from crossbuild.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_UNPROVEN, VerificationError
 from crossbuild.lack import Addition
 from crossbuild.proof import SmokeResult, SmokeState
+from crossbuild.recipe import Recipe
 
 
 class Kind(enum.Enum):
@@ -156,12 +157,16 @@ class SourceMetadata:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inspection:
-    """What an sdist says of itself; ``metadata`` None: only running its backend can tell."""
+    """What an sdist says of itself; ``metadata`` None: only running its backend can tell.
+
+    ``recipe`` is what people say of it.
+    """
 
     name: NormalizedName
     version: Version
     system: BuildSystem
     metadata: SourceMetadata | None
+    recipe: Recipe | None = None
 
 
 PackageKey = tuple[NormalizedName, Version]
@@ -222,6 +227,7 @@ class BuildStep:
     system: BuildSystem
     environment: tuple[EnvironmentPin, ...]
     purpose: Purpose = Purpose.TARGET
+    recipe: Recipe | None = None
 
     @property
     def after(self) -> tuple[NormalizedName, ...]:

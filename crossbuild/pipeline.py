@@ -21,12 +21,13 @@ from crossbuild.engine.base import Limits
 from crossbuild.errors import VerificationError
 from crossbuild.making import Made, Maker
 from crossbuild.matrix import Group
-from crossbuild.model import Failure, Origin, Plan, RunResult, VerifiedWheel, Wanted
+from crossbuild.model import BuildStep, Failure, Origin, Plan, RunResult, VerifiedWheel, Wanted
 from crossbuild.net.obtain import is_local
 from crossbuild.parts import Part
 from crossbuild.planfile import Planned, planned
 from crossbuild.proof import SmokeResult, SmokeState
 from crossbuild.proving import Subject, prove, prove_each, worst
+from crossbuild.recipe import Recipe
 from crossbuild.report import Level, Message
 from crossbuild.settling import Planner, Settled, pinned
 from crossbuild.smoke import not_run
@@ -34,6 +35,8 @@ from crossbuild.target import Target
 from crossbuild.wheels import wheel
 from crossbuild.wheels.wheel import WheelContents
 from crossbuild.workbench import Services, Workbench
+
+_MADE = frozenset({Origin.BUILT, Origin.BUILT_EARLIER})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -246,6 +249,7 @@ def _proven(request: Request, services: Services, directory: Path, result: RunRe
         target=request.target,
         modules=_modules(request, result),
         imports=request.imports,
+        commands=_commands(result),
     )
     if not request.images:
         return replace(result, smoke=prove(subject, services))
@@ -256,9 +260,28 @@ def _proven(request: Request, services: Services, directory: Path, result: RunRe
 def _modules(request: Request, result: RunResult) -> dict[NormalizedName, tuple[str, ...]]:
     """Name the modules to import: of what was asked for, and of what was built."""
     asked = {canonicalize_name(item.name) for item in request.wanted.requirements}
-    made = {Origin.BUILT, Origin.BUILT_EARLIER}
+    said = {name: recipe.test_imports for name, recipe in _recipes(result).items()}
     return {
-        item.name: wheel.importable(item.path)
+        item.name: said.get(item.name) or wheel.importable(item.path)
         for item in result.wheels
-        if item.name in asked or item.provenance.origin in made
+        if item.name in asked or item.provenance.origin in _MADE
+    }
+
+
+def _commands(result: RunResult) -> dict[NormalizedName, str]:
+    """What the recipes say to test the built wheels with."""
+    return {
+        name: recipe.test_command
+        for name, recipe in _recipes(result).items()
+        if recipe.test_command is not None
+    }
+
+
+def _recipes(result: RunResult) -> dict[NormalizedName, Recipe]:
+    """The recipes of what was built for the wheelhouse."""
+    made = {item.name for item in result.wheels if item.provenance.origin in _MADE}
+    return {
+        step.pin.name: step.recipe
+        for step in result.plan.steps
+        if isinstance(step, BuildStep) and step.recipe is not None and step.pin.name in made
     }

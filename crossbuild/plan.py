@@ -32,8 +32,9 @@ A package has these keys:
                ``refusal`` is null for a file that could be used, else one of ``tag``,
                ``python``, ``floor``, ``yanked``, ``policy``, ``unsound``, ``no hash``
 ``build``      null unless ``step`` is ``build``; else ``backend``, ``backend_path`` (PEP 517),
-               ``requires`` (as the sdist and its backend say) and ``environment``: the closure
-               of that, objects with ``name``, ``version`` and ``file`` (as above; null: a
+               ``requires`` (as the sdist, its backend and its recipe say), ``recipe`` (null, or
+               the keys of its file with the text of its patches) and ``environment``: the
+               closure of that, objects with ``name``, ``version`` and ``file`` (as above; null: a
                ``build`` of this plan)
 
 ``crossbuild.planfile`` reads such a document again.
@@ -212,6 +213,7 @@ class _Planner:
             source=_usable(pin, release.sdist),
             verdicts=release.verdicts,
             system=self.resolution.sources[key].system,
+            recipe=self.resolution.sources[key].recipe,
             environment=tuple(self._installed(item) for item in self.resolution.environments[key]),
             purpose=purpose,
         )
@@ -279,6 +281,7 @@ def _built(step: BuildStep) -> dict[str, object]:
         "backend": step.system.backend,
         "backend_path": list(step.system.backend_path),
         "requires": list(step.system.requires),
+        "recipe": step.recipe.to_json() if step.recipe else None,
         "environment": [
             {
                 "name": item.name,

@@ -22,6 +22,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from crossbuild import plan as planning
+from crossbuild import recipes
 from crossbuild.disk import full_guarded
 from crossbuild.errors import UsageError
 from crossbuild.model import (
@@ -42,6 +43,7 @@ from crossbuild.model import (
     Verdict,
     Wanted,
 )
+from crossbuild.recipe import Recipe
 from crossbuild.target import Target
 
 _REMEDY = "Make a plan file with `crossbuild plan REQUIREMENT… --target PLATFORM -o plan.json`."
@@ -213,7 +215,12 @@ def _build(said: Json, purpose: Purpose) -> BuildStep:
         ),
         environment=_each(build["environment"], _installed),
         purpose=purpose,
+        recipe=_recipe(build["recipe"]),
     )
+
+
+def _recipe(said: object) -> Recipe | None:
+    return None if said is None else recipes.from_json(_is(said, dict), Path("its recipe"))
 
 
 def _installed(said: Json) -> EnvironmentPin:

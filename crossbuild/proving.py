@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,14 @@ class Subject:
     """What is to be proven: a wheelhouse with its list and its sums, for a target.
 
     ``modules`` are imported of each distribution; ``imports`` are the user's own words
-    (``--import``), imported besides.
+    (``--import``), imported besides. ``commands`` are what recipes test with.
     """
 
     wheelhouse: Path
     target: Target
     modules: Mapping[NormalizedName, tuple[str, ...]]
     imports: tuple[str, ...] = ()
+    commands: Mapping[NormalizedName, str] = field(default_factory=dict)
 
 
 def prove(subject: Subject, services: Services, image: Image | None = None) -> SmokeResult:
@@ -57,7 +58,8 @@ def prove(subject: Subject, services: Services, image: Image | None = None) -> S
     if python is None or image.arch != target.arch:
         return _another(image, target)
     root = services.engine.prepare(image, Role.TARGET)
-    proof = Proof(modules={**subject.modules, **_asked(subject.imports)})
+    modules = {**subject.modules, **_asked(subject.imports)}
+    proof = Proof(modules=modules, commands=subject.commands)
     key = _key(subject.wheelhouse, proof, root, target)
     if (known := services.store.record(_PROVEN, key)) is not None:
         return _remembered(known, image)
@@ -139,7 +141,8 @@ def _key(wheelhouse: Path, proof: Proof, root: Root, target: Target) -> str:
     sums = (wheelhouse / "SHA256SUMS").read_bytes()
     modules = sorted((name, list(names)) for name, names in proof.modules.items())
     pip = smoke.pip_for(target.python).sha256
-    parts = [root.key, target.interpreter, pip, json.dumps(modules)]
+    tests = [json.dumps(sorted(proof.commands.items()))] if proof.commands else []
+    parts = [root.key, target.interpreter, pip, json.dumps(modules), *tests]
     return hashlib.sha256(sums + "\n".join(parts).encode()).hexdigest()
 
 

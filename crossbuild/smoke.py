@@ -13,8 +13,8 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
@@ -63,9 +63,13 @@ _REMEDY = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Proof:
-    """What the smoke install is to show: distributions and the modules to import of each."""
+    """What the smoke install is to show: distributions and the modules to import of each.
+
+    ``commands`` are what their recipes test them with, for sh(1).
+    """
 
     modules: Mapping[NormalizedName, tuple[str, ...]]
+    commands: Mapping[NormalizedName, str] = field(default_factory=dict)
     requirements: str = "requirements.txt"
 
 
@@ -129,23 +133,23 @@ def smoke(
     with engine.session(root, trees=trees, limits=limits) as session:
         failure = _install(session, python, proof.requirements)
         imports = () if failure else _import(session, target, proof.modules)
+        tests = {} if failure else _test(session, proof.commands)
     broken = [item for item in imports if item.error is not None]
-    reason = failure or "; ".join(_line(item) for item in broken)
+    reason = failure or "; ".join([*map(_line, broken), *tests.values()])
     return SmokeResult(
         state=SmokeState.FAILED if reason else SmokeState.PASSED,
         reason=reason,
         image=root.image.name,
         glibc=root.image.glibc,
-        broken=_named(wheelhouse, failure, broken),
+        broken=_named(wheelhouse, failure, {item.distribution for item in broken} | tests.keys()),
         imports=imports,
         seconds=time.monotonic() - began,
     )
 
 
-def _named(wheelhouse: Path, failure: str, broken: Sequence[ImportResult]) -> tuple[str, ...]:
-    """The wheels that pip named when it failed, or whose modules could not be imported."""
+def _named(wheelhouse: Path, failure: str, names: Collection[NormalizedName]) -> tuple[str, ...]:
+    """The wheels that pip named when it failed, and those of ``names``."""
     wheels = [wheel.name for wheel in sorted(wheelhouse.glob("*.whl"))]
-    names = {item.distribution for item in broken}
     return tuple(
         wheel
         for wheel in wheels
@@ -198,6 +202,20 @@ def _import(
         session.get(driven, copy)
         rows = json.loads(copy.read_text())
     return tuple(_result(row) for row in rows)
+
+
+def _test(session: Session, commands: Mapping[NormalizedName, str]) -> dict[NormalizedName, str]:
+    """Run the test commands where the wheelhouse is installed; what went wrong, a sentence each.
+
+    As in cibuildwheel, not in the sdist's directory: what is tested is what is installed.
+    """
+    failed = {}
+    path = f"{_VENV}/bin:/usr/local/bin:/usr/bin:/bin"
+    for name, command in commands.items():
+        result = session.run(["/bin/sh", "-ec", command], env={"PATH": path})
+        if not result.ok:
+            failed[name] = f"the test command of {name} failed: {_words(result)}"
+    return failed
 
 
 def _result(row: Mapping[str, object]) -> ImportResult:

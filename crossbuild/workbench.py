@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from packaging.requirements import Requirement
@@ -40,6 +40,7 @@ from crossbuild.model import (
 from crossbuild.net.http import Http
 from crossbuild.net.index import Index
 from crossbuild.plan import plan as make_plan
+from crossbuild.recipes import NONE, Recipes
 from crossbuild.report import Level, Message, Reporter
 from crossbuild.resolution.uv import Uv
 from crossbuild.resolve import resolve
@@ -56,6 +57,7 @@ class Services:
 
     ``obtainable``: whether an image can be had, from packages or a registry. ``supplies``
     finds the system packages that builds turn out to lack; None: nobody is to look for them.
+    ``recipes`` are what people say of packages.
     """
 
     store: Store
@@ -68,6 +70,7 @@ class Services:
     obtainable: Callable[[Image], bool] = catalog.from_packages
     builder: Builder = Builder.LADDER
     supplies: Supplies | None = None
+    recipes: Recipes = NONE
 
 
 def download(files: Sequence[File], services: Services) -> list[Path]:
@@ -174,7 +177,6 @@ class Workbench:
             return None
         return Mender(
             supplies=services.supplies,
-            engine=services.engine,
             store=services.store,
             reporter=services.reporter,
         )
@@ -239,7 +241,22 @@ class Workbench:
     def static(self, file: File) -> Inspection:
         """Read what an sdist says of itself without running it."""
         (path,) = self.download([file])
-        return sources.inspect(path, file.filename)
+        return self._with_recipe(sources.inspect(path, file.filename))
+
+    def _with_recipe(self, inspection: Inspection) -> Inspection:
+        """An inspection with the recipe for it, and what that wants to build with."""
+        services = self._services
+        ours = services.builder is Builder.LADDER  # cibuildwheel does as the authors say
+        recipe = services.recipes.of(inspection.name, inspection.version) if ours else None
+        if recipe is None:
+            return inspection
+        wants = map(str, recipe.build_requires)
+        system = inspection.system
+        return replace(
+            inspection,
+            recipe=recipe,
+            system=replace(system, requires=(*system.requires, *wants)),
+        )
 
     def dynamic(
         self, file: File, inspection: Inspection, environment: tuple[Pin, ...]

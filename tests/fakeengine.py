@@ -56,12 +56,13 @@ class FakeSession:
         on_line: Callable[[str], None] | None = None,
     ) -> ExecResult:
         here = self._work / "build"
+        request = here / "request.json"  # before the hooks, a recipe's command has none
         self._engine.asked.append(
             Asked(
                 argv=tuple(argv),
                 env=dict(env or {}),
                 cwd=cwd,
-                request=json.loads((here / "request.json").read_text()),
+                request=json.loads(request.read_text()) if request.exists() else {},
                 trees=self._trees,
                 limits=self._limits,
                 sources=tuple(sorted(str(path.relative_to(here)) for path in here.rglob("*.py"))),

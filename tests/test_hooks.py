@@ -59,6 +59,7 @@ def ask(
     request = {
         "source": str(source), "backend": entry, "backend_path": [path] if path else [],
         "output": str(directory / "out"), "known": known, "hooks": names,
+        "settings": {},
     }  # fmt: skip
     (directory / "request.json").write_text(json.dumps(request))
     answer = directory / "answer.json"

@@ -76,7 +76,6 @@ class Bench:
     def workshop(self, *, mends: bool = True) -> Workshop:
         mender = Mender(
             supplies=Shelf(self.packages),
-            engine=self.engine,
             store=self.store,
             reporter=self.reporter,
         )

@@ -201,6 +201,7 @@ def test_the_document_holds_what_the_plan_says() -> None:
         "backend": "backend",
         "backend_path": [],
         "requires": ["tool", "numpy"],
+        "recipe": None,
         "environment": [
             {"name": "numpy", "version": "1", "file": None},
             {"name": "tool", "version": "2", "file": None},

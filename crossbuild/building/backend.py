@@ -14,21 +14,25 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from string import Template
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from crossbuild import catalog, wording
-from crossbuild.building import environment, sources
-from crossbuild.building.calling import OUTPUT, HookError, Job, call, lay_out
+from crossbuild.building import environment, patching, sources
+from crossbuild.building.calling import OUTPUT, HookError, Job, before, call, lay_out
 from crossbuild.building.cibuildwheel import Cibuildwheel
 from crossbuild.building.environment import PREFIX
 from crossbuild.building.mending import Mender
+from crossbuild.catalog import Role
 from crossbuild.disk import guarded, hash_of, remove_tree
 from crossbuild.engine.base import Engine, Limits, Root, Session, Tree
+from crossbuild.engine.images import supplies
 from crossbuild.errors import BuildError, HostError
 from crossbuild.lack import Addition
 from crossbuild.model import Inspection, Rung
+from crossbuild.recipe import Compilers, Recipe
 from crossbuild.report import Building, Level, Message, Reporter, Silent, waiting
 from crossbuild.resolution.uv import Uv
 from crossbuild.store import Store
@@ -44,6 +48,7 @@ _NO_DEBUG = {"CFLAGS": "-g0", "CXXFLAGS": "-g0"}
 _PROGRAMS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 """Docker's default PATH."""
 
+_COMPILERS = {Rung.NATIVE: Compilers.NATIVE, Rung.EMULATED: Compilers.IMAGE}
 _DEFAULT = Limits()
 
 
@@ -52,7 +57,8 @@ class Workshop:
 
     ``jobs`` is how many processes one build may run at once (default: the host's processors).
     ``limits`` hold for each hook call. ``cibuildwheel`` builds in our place where it is given.
-    ``mender`` finds what an sdist lacks in the root; ``added`` is what this one's root got.
+    ``mender`` finds what an sdist lacks in the root; ``added`` is what this one's root got, and
+    ``recipe`` what it does besides, for one sdist (``known``).
     """
 
     def __init__(
@@ -79,6 +85,7 @@ class Workshop:
         self._mender = mender
         self._image = root.image
         self.added: tuple[Addition, ...] = ()
+        self.recipe: Recipe | None = None
         self.root = root
         self.store = store
         self.target = target
@@ -94,7 +101,9 @@ class Workshop:
         if self._cibuildwheel:
             first = Rung.CIBUILDWHEEL_NATIVE if self._toolchain else Rung.CIBUILDWHEEL
             return (first, Rung.EMULATED)
-        return (Rung.NATIVE, Rung.EMULATED) if self._toolchain else (Rung.EMULATED,)
+        ours = (Rung.NATIVE, Rung.EMULATED) if self._toolchain else (Rung.EMULATED,)
+        may = self.recipe.compilers if self.recipe else tuple(Compilers)
+        return tuple(rung for rung in ours if _COMPILERS[rung] in may) or (Rung.EMULATED,)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -102,7 +111,8 @@ class Workshop:
         floor, patch = self.target.floor, self.target.patch
         tools = self._toolchain.key if self._toolchain else "no toolchain"
         target = f"{self.target.family.value} {self.target.arch} {floor} {patch}"
-        own = (str(_SCHEMA), self.root.key, tools, target, self._interpreter.tag)
+        recipe = (self.recipe.key,) if self.recipe else ()
+        own = (str(_SCHEMA), self.root.key, tools, target, self._interpreter.tag, *recipe)
         return (*own, *(self._cibuildwheel.inputs if self._cibuildwheel else ()))
 
     def environment(self, wheels: Sequence[Path]) -> Tree:
@@ -116,23 +126,30 @@ class Workshop:
 
         Raises what ``Engine.prepare`` raises.
         """
-        if self._mender is None or added == self.added:
+        if added == self.added:
             return self
         other = copy.copy(self)
         other.added = added
-        other.root = self._mender.root(self._image, added)
+        packages = tuple(sorted(item.package for item in added))
+        other.root = self._engine.prepare(supplies.equipped(self._image, packages), Role.BUILD)
         return other
 
-    def known(self, archive: Path) -> Workshop:
-        """The workshop with all that this sdist lacked when it was last asked or built."""
-        if self._mender is None:
-            return self
-        return self.equipped(self._mender.remembered(archive, self._image))
+    def known(self, archive: Path, recipe: Recipe | None = None) -> Workshop:
+        """The workshop for one sdist: with what it lacked when it was last asked or built.
+
+        And with all that its recipe says. Raises what ``Engine.prepare`` raises.
+        """
+        own = copy.copy(self)
+        own.recipe = recipe
+        said = supplies.said(recipe, self._image)
+        mender = self._mender
+        return own.equipped((mender and mender.remembered(archive, self._image, said)) or said)
 
     def remember(self, archive: Path) -> None:
         """Keep what was added as what this sdist needs, if anything was."""
         if self._mender is not None and self.added:
-            self._mender.remember(archive, self._image, self.added)
+            said = supplies.said(self.recipe, self._image)
+            self._mender.remember(archive, self._image, said, self.added)
 
     def mended(self, error: HookError, label: str) -> Workshop | None:
         """The workshop that also has what a failure says is lacking; None: no package has it.
@@ -160,7 +177,7 @@ class Workshop:
         None while the environment lacks one of them: ask again with it. The answer is kept in
         the store. Raises BuildError, LimitError, IntegrityError.
         """
-        shop = self.known(archive)
+        shop = self.known(archive, inspection.recipe)
         while True:
             try:
                 found = shop._inspected(archive, inspection, tree)
@@ -185,7 +202,10 @@ class Workshop:
     def unpacked(self, archive: Path, label: str) -> Iterator[Path]:
         """The top directory of an sdist, removed on leaving. Raises IntegrityError."""
         with self.store.scratch(f"source-{label}") as scratch:
-            yield sources.unpack(archive, scratch)
+            top = sources.unpack(archive, scratch)
+            for patch in self.recipe.patches if self.recipe else ():
+                patching.apply(patch, top, label)
+            yield top
 
     def build(self, job: Job, rung: Rung, output: Path) -> Path:
         """Build the wheel into the directory ``output``, with the compilers of ``rung``.
@@ -196,7 +216,7 @@ class Workshop:
         if self._cibuildwheel and rung.by_cibuildwheel:
             return self._cibuildwheel.build(job, self._around(rung), self._tools(rung), output)
         with self._session(job, rung) as session:
-            answer = call(session, job, ("wheel",), self._variables(job, rung), self.store)
+            answer = self._called(session, job, ("wheel",), self._variables(job, rung))
             name = str(answer.get("wheel"))
             if PurePosixPath(name).name != name or not name.endswith(".whl"):
                 raise HookError(f"the backend of {job.label} names no wheel but {name!r}")
@@ -224,7 +244,17 @@ class Workshop:
             )
             variables = self._variables(job, self.rungs[0])
             with self._session(job, self.rungs[0]) as session:
-                return call(session, job, _hooks(inspection), variables, self.store)
+                return self._called(session, job, _hooks(inspection), variables)
+
+    def _called(
+        self, session: Session, job: Job, hooks: tuple[str, ...], variables: dict[str, str]
+    ) -> dict[str, Any]:
+        """Call hooks, after what the recipe wants run before, with its config settings."""
+        recipe = self.recipe
+        if recipe and recipe.before_all:
+            before(session, job, recipe.before_all, variables)
+        settings = recipe.config_settings if recipe else {}
+        return call(session, job, hooks, variables, self.store, settings=settings)
 
     def _fresh_log(self, inspection: Inspection) -> Path:
         name = f"{inspection.name}-{inspection.version}-{self.target.interpreter}-inspect.log"
@@ -275,7 +305,7 @@ class Workshop:
         """What a build sees, besides the engine's own few: nothing here differs between runs."""
         tools = self._toolchain if rung is Rung.NATIVE else None
         own = [f"{PREFIX}/bin", self._interpreter.directory, "/usr/local/bin", "/usr/bin", "/bin"]
-        return {
+        seen = {
             **self._constant,
             "SOURCE_DATE_EPOCH": str(job.epoch),
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -284,6 +314,8 @@ class Workshop:
             **(tools.environment if tools else _NO_DEBUG),
             "PATH": ":".join([tools.path_prefix, *own] if tools else own),
         }
+        said = self.recipe.environment if self.recipe else {}
+        return {**seen, **{k: Template(v).safe_substitute(seen) for k, v in said.items()}}
 
 
 def interpreter_of(root: Root, target: Target) -> catalog.Interpreter:

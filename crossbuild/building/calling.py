@@ -21,6 +21,7 @@ from crossbuild.engine.base import WORK, ExecResult, Session, Stop, Tree
 from crossbuild.errors import BuildError, IntegrityError, LimitError
 from crossbuild.lack import Lacks
 from crossbuild.model import BuildSystem
+from crossbuild.recipe import Setting
 from crossbuild.store import Store
 
 OUTPUT = f"{WORK}/build/out"
@@ -96,18 +97,45 @@ def lay_out(session: Session, job: Job) -> None:
         session.put(runner, f"{_HERE}/hooks.py")
 
 
+def before(session: Session, job: Job, command: str, variables: Mapping[str, str]) -> None:
+    """Run a recipe's command in the directory of the sdist, in a session that is laid out.
+
+    Raises LimitError, or HookError with its last line.
+    """
+    result = session.run(
+        ["/bin/sh", "-ec", command],
+        env=variables,
+        cwd=f"{_HERE}/{job.source.name}",
+        log=job.log,
+    )
+    if result.stopped is not None:
+        raise passed_limit(job, result.stopped, result.seconds, result.output)
+    if not result.ok:
+        lines = diagnosis.tail(result.output)
+        why = lines[-1] if lines else f"code {result.returncode}"
+        raise HookError(
+            f"{job.label} could not be built: before-all of its recipe failed: {why}",
+            why=why,
+            log=job.log,
+            tail=lines,
+        )
+
+
 def call(
     session: Session,
     job: Job,
     hooks: Sequence[str],
     variables: Mapping[str, str],
     store: Store,
+    *,
+    settings: Mapping[str, Setting],
 ) -> dict[str, Any]:
     """Run hooks in a session that is laid out; give the runner's answer (see ``hooks``).
 
-    Raises LimitError, CrashError, or HookError with the first line that tells why.
+    ``settings`` are config settings (PEP 517). Raises LimitError, CrashError, or HookError with
+    the first line that tells why.
     """
-    request = _request(job, hooks)
+    request = _request(job, hooks, settings)
     witness, listener = Witness(), Listener()
 
     def hear(line: str) -> None:
@@ -134,7 +162,7 @@ def call(
     return answer
 
 
-def _request(job: Job, hooks: Sequence[str]) -> dict[str, Any]:
+def _request(job: Job, hooks: Sequence[str], settings: Mapping[str, Setting]) -> dict[str, Any]:
     return {
         "source": f"{_HERE}/{job.source.name}",
         "backend": job.system.backend,
@@ -142,6 +170,7 @@ def _request(job: Job, hooks: Sequence[str]) -> dict[str, Any]:
         "output": OUTPUT,
         "known": sorted(_known(job)),
         "hooks": list(hooks),
+        "settings": dict(settings),
     }
 
 

@@ -4,7 +4,8 @@ Arguments: a JSON file with the request and a path to write the JSON answer to.
 
 Request: ``source`` (directory of the sdist), ``backend`` and ``backend_path`` (PEP 517),
 ``output`` (directory for results), ``known`` (names of requirements that are taken care of),
-``hooks``: a list out of ``requires``, ``metadata`` and ``wheel``, called in that order.
+``settings`` (config settings), ``hooks``: a list out of ``requires``, ``metadata`` and
+``wheel``, called in that order.
 
 Answer: ``requires`` (list of requirements), ``metadata`` (the text of METADATA), ``wheel``
 (the file name in ``output``), each when it was asked for; ``error`` with ``kind`` (``backend``:
@@ -61,10 +62,15 @@ def _is_below(module: "Any", directory: str) -> bool:
     return file.startswith(os.path.realpath(directory) + os.sep)
 
 
-def requires(backend: "Any", _: "Dict[str, Any]") -> "List[str]":
+def settings(request: "Dict[str, Any]") -> "Dict[str, Any]":
+    """Give each hook config settings of its own: backends change what they get."""
+    return {key: value[:] for key, value in request["settings"].items()}
+
+
+def requires(backend: "Any", request: "Dict[str, Any]") -> "List[str]":
     """Ask for the dynamic build requirements; a backend need not have any."""
     hook = getattr(backend, "get_requires_for_build_wheel", None)
-    return list(hook({})) if hook else []
+    return list(hook(settings(request))) if hook else []
 
 
 def metadata(backend: "Any", request: "Dict[str, Any]") -> str:
@@ -75,14 +81,14 @@ def metadata(backend: "Any", request: "Dict[str, Any]") -> str:
         with zipfile.ZipFile(os.path.join(output, wheel(backend, request))) as archive:
             names = [n for n in archive.namelist() if re.match(r"[^/]+\.dist-info/METADATA$", n)]
             return archive.read(names[0]).decode("utf-8")
-    path = os.path.join(output, hook(output, {}), "METADATA")
+    path = os.path.join(output, hook(output, settings(request)), "METADATA")
     with open(path, encoding="utf-8") as file:
         return file.read()
 
 
 def wheel(backend: "Any", request: "Dict[str, Any]") -> str:
     """Build the wheel and give its file name."""
-    return str(backend.build_wheel(request["output"], {}, None))
+    return str(backend.build_wheel(request["output"], settings(request), None))
 
 
 HOOKS = {"requires": requires, "metadata": metadata, "wheel": wheel}

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from crossbuild.catalog import Image, Role
+from crossbuild.catalog import Image
 from crossbuild.disk import hash_of
-from crossbuild.engine.base import Engine, Root
-from crossbuild.engine.images.supplies import Supplies, equipped
+from crossbuild.engine.base import Root
+from crossbuild.engine.images.supplies import Supplies
 from crossbuild.errors import HostError, IntegrityError, NetworkError
 from crossbuild.lack import Addition, Lack, Lacks
 from crossbuild.report import Level, Message, Reporter
@@ -29,27 +29,29 @@ class Mender:
     """
 
     supplies: Supplies
-    engine: Engine
     store: Store
     reporter: Reporter
 
-    def remembered(self, archive: Path, image: Image) -> tuple[Addition, ...]:
-        """What an sdist needed in this image when it was last asked or built."""
-        record = self.store.record(_KIND, _key(archive, image)) or {"added": []}
+    def remembered(
+        self, archive: Path, image: Image, said: tuple[Addition, ...]
+    ) -> tuple[Addition, ...]:
+        """What an sdist needed in this image when it was last asked or built.
+
+        ``said`` is what a recipe says: with another one, other things are lacking.
+        """
+        record = self.store.record(_KIND, _key(archive, image, said)) or {"added": []}
         return tuple(Addition(package=item[0], lack=item[1]) for item in record["added"])
 
-    def remember(self, archive: Path, image: Image, added: tuple[Addition, ...]) -> None:
-        """Keep what an sdist needs in this image."""
+    def remember(
+        self,
+        archive: Path,
+        image: Image,
+        said: tuple[Addition, ...],
+        added: tuple[Addition, ...],
+    ) -> None:
+        """Keep what an sdist needs in this image, where a recipe said something already."""
         value = {"added": [[item.package, item.lack] for item in added]}
-        self.store.put_record(_KIND, _key(archive, image), value)
-
-    def root(self, image: Image, added: tuple[Addition, ...]) -> Root:
-        """The build root of an image with its additions; slow the first time.
-
-        Raises what ``Engine.prepare`` raises.
-        """
-        packages = tuple(sorted(item.package for item in added))
-        return self.engine.prepare(equipped(image, packages), Role.BUILD)
+        self.store.put_record(_KIND, _key(archive, image, said), value)
 
     def more(
         self, label: str, lacks: Lacks, root: Root, added: tuple[Addition, ...]
@@ -78,5 +80,5 @@ class Mender:
                 yield Addition(package=package, lack=str(lack))
 
 
-def _key(archive: Path, image: Image) -> str:
-    return f"{hash_of(archive)}-{image.name}"
+def _key(archive: Path, image: Image, said: tuple[Addition, ...]) -> str:
+    return "-".join([hash_of(archive), image.name, *sorted(item.package for item in said)])

@@ -60,6 +60,7 @@ class Options:
     engine: str = "auto"
     builder: Builder = Builder.LADDER
     auto_deps: bool = True
+    recipes: Path | None = None
     jobs: int | None = None
     timeout: float = Limits().wall
     idle_timeout: float = Limits().idle

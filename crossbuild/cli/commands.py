@@ -14,7 +14,17 @@ from rich.text import Text
 from crossbuild import checkup, document, pipeline, probing, process
 from crossbuild.catalog import Image
 from crossbuild.checkup import Order, check_up
-from crossbuild.cli import doctor, hostviews, images, machines, pieces, provision, request, tables
+from crossbuild.cli import (
+    doctor,
+    hostviews,
+    images,
+    known,
+    machines,
+    pieces,
+    provision,
+    request,
+    tables,
+)
 from crossbuild.cli.arguments import Options
 from crossbuild.cli.doctor import Check, Question
 from crossbuild.cli.images import Shelf
@@ -99,6 +109,7 @@ class Call:
             reporter=reporter,
             jobs=request.jobs(self.options),
             builder=self.options.builder,
+            recipes=request.recipes(self.options, self.around),
             supplies=self._supplies(reporter, store) if self.options.auto_deps else None,
         )
 
@@ -348,6 +359,8 @@ COMMANDS: Mapping[str, Callable[[Call], Answer]] = {
     "doctor": _doctor,
     "setup": _setup,
     "images": _images,
+    "recipes": known.show_recipes,
+    "recipe": known.write_recipe,
     "cache": _cache,
     "targets": machines.show_targets,
     "probe": machines.run_probe,

@@ -21,6 +21,7 @@ from crossbuild.cli.vocabulary import (
     PLANNING,
     PROOF,
     PYTHON,
+    RECIPES,
     REGISTRY,
     REQUIREMENTS,
     TARGET,
@@ -51,6 +52,7 @@ _RUN = (
     INDEX,
     Group(title="Output", options=(OUTPUT,)),
     BUILDING,
+    RECIPES,
     PROOF,
     GENERAL,
 )
@@ -78,7 +80,7 @@ COMMANDS: Mapping[str, Command] = {
     "plan": Command(
         words="REQUIREMENT… --target PLATFORM",
         summary="show what a run would do; with -o or --matrix, for other machines to do",
-        groups=(REQUIREMENTS, TARGET, CHOICE, INDEX, PLANNING, BUILDING, GENERAL),
+        groups=(REQUIREMENTS, TARGET, CHOICE, INDEX, PLANNING, BUILDING, RECIPES, GENERAL),
         examples=(
             "crossbuild plan matplotlib --target manylinux2014_aarch64",
             "crossbuild plan -r requirements.txt --target manylinux2014_aarch64 -o plan.json",
@@ -201,6 +203,17 @@ COMMANDS: Mapping[str, Command] = {
             "crossbuild images pull manylinux2014-aarch64 --registry registry.example",
             "crossbuild images import ./my-kylin.tar.gz --name kylin",
         ),
+    ),
+    "recipes": Command(
+        words="",
+        summary="list the recipes: what people know of packages that their sdists do not say",
+        groups=(RECIPES, GENERAL),
+    ),
+    "recipe": Command(
+        words="NAME",
+        summary="write, as a recipe, what the last build of a package was given by itself",
+        groups=(GENERAL,),
+        examples=("crossbuild recipe psycopg2 > recipes/psycopg2.toml",),
     ),
     "cache": Command(
         words="[show|prune]",

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from crossbuild import recipes as recipe_files
 from crossbuild.cli import reading, requirement_file, requirements
 from crossbuild.cli.arguments import Options
 from crossbuild.cli.requirement_file import Requested
@@ -19,6 +20,7 @@ from crossbuild.model import Formats, Wanted
 from crossbuild.net.configuration import Indexes, load
 from crossbuild.pipeline import Request
 from crossbuild.planfile import Planned
+from crossbuild.recipes import Recipes
 from crossbuild.target import Target
 from crossbuild.targets import choice
 
@@ -147,6 +149,16 @@ def _settings(found: Requested, environment: Mapping[str, str]) -> dict[str, str
         hosts = [*environment.get("PIP_TRUSTED_HOST", "").split(), *found.trusted_hosts]
         said["PIP_TRUSTED_HOST"] = " ".join(hosts)
     return said
+
+
+def recipes(options: Options, around: Surroundings) -> Recipes:
+    """The recipes that may be used: ours, a user's own before them, or none."""
+    if options.recipes is None:
+        return recipe_files.shipped()
+    if options.recipes == Path("none"):
+        return recipe_files.NONE
+    own = recipe_files.read(around.directory / options.recipes)
+    return recipe_files.overlaid(recipe_files.shipped(), own)
 
 
 def registry(options: Options, around: Surroundings) -> Registry | None:

@@ -154,6 +154,18 @@ INDEX = Group(
         ),
     ),
 )
+RECIPES = Group(
+    title="Recipes",
+    options=(
+        Option(
+            names=("--recipes",),
+            dest="recipes",
+            metavar="DIR",
+            read=_path,
+            help="use DIR's recipes before ours; none: use none (`crossbuild recipes`)",
+        ),
+    ),
+)
 OUTPUT = Option(
     names=("-o", "--output"),
     dest="output",

@@ -30,6 +30,8 @@ from crossbuild.resolution.solving import Found, Goal, Pick, Solver, Stuck
 
 Path = tuple[PackageKey, ...]
 """The builds that wait for this one, outermost first."""
+_Asked = tuple[tuple[str, ...], tuple[str, ...], frozenset[NormalizedName]]
+"""Requirements, constraints, and the packages whose version is set."""
 
 
 class Inspector(Protocol):
@@ -61,7 +63,7 @@ class Environments:
         self._inspector = inspector
         self._inspections: dict[PackageKey, Inspection] = {}
         self._asked: set[PackageKey] = set()
-        self._solved: dict[tuple[tuple[str, ...], frozenset[NormalizedName]], Found] = {}
+        self._solved: dict[_Asked, Found] = {}
         self._presets: dict[NormalizedName, Version] = {}
         self.sources: dict[PackageKey, Inspection] = {}
         self.closures: dict[PackageKey, tuple[Pin, ...]] = {}
@@ -166,11 +168,19 @@ class Environments:
         self, inspection: Inspection, path: Path, presets: Mapping[NormalizedName, Version]
     ) -> Found:
         """Solve the build requirements of the package at the end of ``path``."""
-        key = (inspection.system.requires, frozenset(presets))
+        constraints = self._constraints(inspection)
+        key = (inspection.system.requires, tuple(map(str, constraints)), frozenset(presets))
         if key not in self._solved:
-            goal = Goal(requirements=self._applying(inspection), presets=presets)
+            requirements = self._applying(inspection)
+            goal = Goal(requirements=requirements, constraints=constraints, presets=presets)
             self._solved[key] = self._solve(goal, path)
         return self._solved[key]
+
+    def _constraints(self, inspection: Inspection) -> tuple[Requirement, ...]:
+        """What a recipe says of the versions to build with, as far as it holds on the target."""
+        said = inspection.recipe.build_constraints if inspection.recipe else ()
+        target = self._solver.supply.target
+        return tuple(bare(item) for item in said if target.evaluate(item))
 
     def _applying(self, inspection: Inspection) -> tuple[Requirement, ...]:
         """The build requirements whose markers hold on the target."""

@@ -14,8 +14,9 @@ from crossbuild.disk import guarded
 from crossbuild.engine.base import Root
 from crossbuild.engine.images import debian, owners
 from crossbuild.engine.images.apt import host_archive
-from crossbuild.lack import Lack
+from crossbuild.lack import RECIPE, Addition, Lack
 from crossbuild.platforms import Arch
+from crossbuild.recipe import Recipe
 from crossbuild.report import Reporter, waiting
 from crossbuild.store import Store
 
@@ -39,6 +40,14 @@ def equipped(image: Image, packages: tuple[str, ...]) -> Image:
     if not packages or not isinstance(source, Debian):
         return image
     return replace(image, source=replace(source, build=(*source.build, *packages)))
+
+
+def said(recipe: Recipe | None, image: Image) -> tuple[Addition, ...]:
+    """What a recipe adds to an image; nothing to one that is not made of its family's packages."""
+    if recipe is None or not isinstance(image.source, Debian):
+        return ()
+    names = recipe.system.get("debian", ())
+    return tuple(Addition(package=name, lack=RECIPE) for name in names)
 
 
 class Suites:
