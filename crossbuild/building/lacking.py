@@ -52,13 +52,18 @@ _ENDING = _rows(
     # CMake: what it only looks for is behind two dashes
     (Thing.CMAKE, r"^\s+Could NOT find (?P<name>\w+)"),
     (Thing.CMAKE, r"package configuration file provided by \"(?P<name>\w+)\""),
+    (Thing.PROGRAM, r"No CMAKE_(?P<name>Fortran)_COMPILER could be found"),
     # meson
     (Thing.MODULE, rf"ERROR: Dependency {_QUOTED} not found"),
     (Thing.MODULE, rf"ERROR: Dependency lookup for {_WORD} with method"),
     (Thing.PROGRAM, rf"ERROR: Program {_QUOTED} not found"),
+    (Thing.PROGRAM, r"ERROR: Unknown compiler\(s\): \[\['(?P<name>gfortran)'\]"),
     # distutils and setuptools, then make
     (Thing.PROGRAM, rf"error: command {_QUOTED} failed: No such file or directory"),
     (Thing.PROGRAM, rf"unable to execute {_QUOTED}: No such file"),
+    # numpy.distutils
+    (Thing.PROGRAM, r"error: .*\b(?P<name>Fortran) sources but no Fortran compiler found"),
+    (Thing.PROGRAM, r"CompilerNotFound: (?P<name>gnu95)\b"),
     (
         Thing.PROGRAM,
         rf"^make(?:\[\d+\])?: {_WORD}: (?:No such file or directory|Command not found)",
@@ -77,6 +82,8 @@ _MAYBE = _rows(
     # the shells, and Python itself
     (Thing.PROGRAM, rf"sh: (?:line )?(?:\d+: )?{_WORD}: (?:command )?not found"),
     (Thing.PROGRAM, rf"\[Errno 2\] No such file or directory: '{_WORD}'"),
+    # numpy.distutils, which goes on without
+    (Thing.PROGRAM, r"Could not locate executable (?P<name>gfortran)$"),
     # setup.py scripts in their own words
     (Thing.PROGRAM, rf"(?P<name>\b\w[\w.+-]*[-_]config)\b['\"`]?(?: \w+)? {_GONE}"),
     (Thing.PROGRAM, rf"(?i:{_CANNOT}) (?:the )?['\"`]?(?P<name>\w[\w.+-]*[-_]config)\b"),
@@ -85,6 +92,8 @@ _MAYBE = _rows(
     (Thing.LIBRARY, rf"{_LIBRARY}(?=.*(?:{_GONE}|(?:is|are) (?:required|needed|installed)))"),
     (Thing.LIBRARY, rf"(?i:{_CANNOT}) .*?{_LIBRARY}"),
 )
+_COMPILERS = {"Fortran": "gfortran", "gnu95": "gfortran"}
+"""What some call the compiler, and the program."""
 _OTHERS = frozenset(
     {
         *("cargo", "rustc", "rustup"),  # come another way, or not at all
@@ -123,5 +132,6 @@ def _said(line: str, rows: tuple[_Row, ...]) -> Iterator[Lack]:
     for thing, sentence in rows:
         for match in sentence.finditer(line):
             name = match["name"].rstrip(".")
+            name = _COMPILERS.get(name, name)
             if name not in _OTHERS and ".." not in name.split("/"):
                 yield Lack(thing=thing, name=name)
