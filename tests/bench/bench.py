@@ -58,15 +58,17 @@ HEADER = """\
 | cold : native | emulated : cold | cibuildwheel : cold |
 |---|---|---|---|---|---|---|---|---|---|"""
 PACKAGES = ("kiwisolver==1.4.7", "cffi==1.14.4", "hnswlib==0.8.0")
+VERSIONS = {"numpy": "1.26.4", **dict(package.split("==") for package in PACKAGES)}
+"""Of the packages that ``--packages`` may name without a version."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """Median seconds of one package; None: there is no Docker here."""
+    """Median seconds of one package; None: not measured, as there is no Docker or not asked."""
 
     package: str
     native: float
-    emulated: float
+    emulated: float | None
     cibuildwheel: float | None
     cold: float
     docker: float | None
@@ -76,16 +78,21 @@ class Row:
         """One line of the table."""
         other = self.cibuildwheel
         return (
-            f"| {self.package} | {self.native:.1f} s | {self.emulated:.1f} s "
+            f"| {self.package} | {self.native:.1f} s | {_seconds(self.emulated, 'not run')} "
             f"| {_seconds(other)} | {self.cold:.1f} s | {_seconds(self.docker)} "
             f"| {self.warm:.1f} s | {self.cold / self.native:.2f} "
-            f"| {self.emulated / self.cold:.1f} x "
+            f"| {'' if self.emulated is None else f'{self.emulated / self.cold:.1f} x'} "
             f"| {'' if other is None else f'{other / self.cold:.1f} x'} |"
         )
 
 
-def _seconds(value: float | None) -> str:
-    return "no Docker" if value is None else f"{value:.1f} s"
+def _seconds(value: float | None, without: str = "no Docker") -> str:
+    return without if value is None else f"{value:.1f} s"
+
+
+def pinned(name: str) -> str:
+    """A requirement of one version; a bare name means the version in ``VERSIONS``."""
+    return name if "==" in name else f"{name}=={VERSIONS[name]}"
 
 
 def platform(requirement: str) -> str:
@@ -271,6 +278,7 @@ def download_wheels(requirements: Sequence[str], target: Target, directory: Path
 _DOWNLOAD = (sys.executable, "-m", "pip", "download", "--quiet", "-d")
 
 BUILD_REQUIREMENTS = {
+    "numpy": ["pip", "Cython>=0.29.34,<3.1", "meson-python>=0.15.0,<0.16.0", "ninja"],
     "kiwisolver": ["pip", "setuptools>=61.2", "setuptools_scm>=3.4.3", "cppy>=1.2.0", "wheel"],
     "cffi": ["pip", "setuptools<70", "wheel"],
     "hnswlib": ["pip", "setuptools>=42", "wheel", "numpy>=1.10.0", "pybind11>=2.0"],
@@ -306,16 +314,18 @@ def median(measure: Callable[[], float], runs: int) -> float:
 
 
 def measured(
-    package: str, python: str, runs: int, base: Path, log: Path, docker: Daemon | None
+    package: str, python: str, runs: int, base: Path, log: Path, docker: Daemon | None, slow: bool
 ) -> Row:
-    """Everything about one package; what takes minutes is measured once."""
+    """Everything about one package; what takes minutes is measured once, if ``slow``."""
     target, store = Target.parse(PLATFORM, python), Store(base)
     pairs = [crossbuild(package, python, base, log, "rootfs") for _ in range(runs)]
     return Row(
         package=package.replace("==", " "),
         native=median(lambda: native(package, f"python{python}", log), runs),
-        emulated=emulated(package, target, store, log),
-        cibuildwheel=cibuildwheel(package, target, docker, store, log) if docker else None,
+        emulated=emulated(package, target, store, log) if slow else None,
+        cibuildwheel=cibuildwheel(package, target, docker, store, log)
+        if docker and slow
+        else None,
         cold=statistics.median(cold for cold, _ in pairs),
         docker=in_docker(package, python, runs, base, log, docker) if docker else None,
         warm=statistics.median(warm for _, warm in pairs),
@@ -347,23 +357,33 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="crossbuild against pip, in one run")
     parser.add_argument("packages", nargs="*", default=PACKAGES)
+    parser.add_argument("--packages", dest="named", help="numpy is short for numpy==1.26.4")
+    parser.add_argument(
+        "--no-emulated",
+        action="store_true",
+        help="leave out what runs compilers emulated, and Docker",
+    )
     parser.add_argument("--python", default="3.11", help="X.Y, which this machine has too")
     parser.add_argument("--runs", type=int, default=3, help="of each but the emulated one")
     parser.add_argument("--cache-dir", type=Path, required=True, help="a cache, set up or not")
     parser.add_argument("--log", type=Path, default=Path("bench.log"))
     options = parser.parse_args()
     base = options.cache_dir.absolute()
-    docker = connected()
+    packages = list(map(pinned, options.named.split(","))) if options.named else options.packages
+    docker = None if options.no_emulated else connected()
     engines = ("rootfs", "docker") if docker else ("rootfs",)
-    for wanted in sorted({platform(package) for package in options.packages} | {PLATFORM}):
+    for wanted in sorted({platform(package) for package in packages} | {PLATFORM}):
         set_up = ["setup", "--yes", "--target", wanted, "--python", options.python]
         for engine in engines:
             with_engine = [*set_up, "--engine", engine, "--cache-dir", str(base)]
             timed([sys.executable, "-m", "crossbuild", *with_engine], options.log)
     print(HEADER)
-    for package in options.packages:
-        row = measured(package, options.python, options.runs, base, options.log, docker)
+    slow = not options.no_emulated
+    for package in packages:
+        row = measured(package, options.python, options.runs, base, options.log, docker, slow)
         print(row.markdown(), flush=True)
+    if options.no_emulated:
+        return
     pairs = [fetching(options.python, options.log) for _ in range(options.runs)]
     ours = statistics.median(pair[0] for pair in pairs)
     theirs = statistics.median(pair[1] for pair in pairs)
