@@ -64,12 +64,14 @@ def key(step: BuildStep, environment: Sequence[Path], workshop: Workshop) -> str
     without a hash.
     """
     system = step.system
-    inputs = {
+    inputs: dict[str, object] = {
         "source": _source_hash(step.source),
         "workshop": workshop.inputs,
         "backend": [system.backend, *system.backend_path],
         "environment": sorted((path.name, hash_of(path)) for path in environment),
     }
+    if generators := workshop.generators(environment):
+        inputs["generators"] = generators.key
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
@@ -94,6 +96,7 @@ def build(
     workshop.reporter.emit(Building(package=step.pin.label, phase="environment"))
     with clock.measured("environment"):
         tree = workshop.environment(environment)
+        generators = workshop.generators(environment)
     with ExitStack() as stack:
         with clock.measured("unpack"):
             top = stack.enter_context(workshop.unpacked(source, step.pin.name))
@@ -106,6 +109,7 @@ def build(
             epoch=sources.epoch(top),
             log=log,
             keep=keep and keep / _directory(step, workshop),
+            generators=generators,
         )
         made = _climb_or_keep(job, workshop, output, clock)
     _check_identity(made.contents, step)

@@ -211,7 +211,7 @@ def warm(target: Target, services: Services) -> None:
     bench.image()
     if (clean := catalog.image_for(target, at_least_floor=True)) is not None:
         services.engine.prepare(clean, Role.TARGET)
-    _ = bench.workshop
+    bench.workshop.warm()
 
 
 def _judge(request: Request, settled: Settled, made: Made) -> RunResult:

@@ -18,12 +18,14 @@ from crossbuild.building import cibuildwheel, dressing, environment, sources
 from crossbuild.building.backend import Workshop, interpreter_of
 from crossbuild.building.cibuildwheel import Cibuildwheel
 from crossbuild.building.dressing import Dressed
+from crossbuild.building.generators import Finder
 from crossbuild.building.mending import Mender
 from crossbuild.catalog import Image, Role
 from crossbuild.engine.automatic import AutomaticEngine
 from crossbuild.engine.base import Engine, Limits, Root
 from crossbuild.engine.containers.daemon import Daemon
 from crossbuild.engine.docker import DockerEngine
+from crossbuild.engine.images.native import Natives
 from crossbuild.engine.images.supplies import Supplies
 from crossbuild.errors import BuildError, CrossbuildError, HostError
 from crossbuild.fetch import fetch
@@ -58,6 +60,7 @@ class Services:
     ``obtainable``: whether an image can be had, from packages or a registry. ``supplies``
     finds the system packages that builds turn out to lack; None: nobody is to look for them.
     ``recipes`` are what people say of packages.
+    ``natives`` has programs of the host's processor for builds; None: all are emulated.
     """
 
     store: Store
@@ -71,6 +74,7 @@ class Services:
     builder: Builder = Builder.LADDER
     supplies: Supplies | None = None
     recipes: Recipes = NONE
+    natives: Natives | None = None
 
 
 def download(files: Sequence[File], services: Services) -> list[Path]:
@@ -167,6 +171,23 @@ class Workbench:
             jobs=services.jobs,
             cibuildwheel=None if ours else self._cibuildwheel(root),
             mender=mender,
+            finder=self._finder if toolchain else None,
+        )
+
+    @property
+    def _finder(self) -> Finder | None:
+        """Who finds the generators that run native."""
+        services = self._services
+        if services.natives is None:
+            return None
+        return Finder(
+            natives=services.natives,
+            index=services.index,
+            download=self.download,
+            uv=services.uv,
+            store=services.store,
+            reporter=services.reporter,
+            target=self._target,
         )
 
     @property

@@ -24,6 +24,7 @@ from crossbuild.building import environment, patching, sources
 from crossbuild.building.calling import OUTPUT, HookError, Job, before, call, lay_out
 from crossbuild.building.cibuildwheel import Cibuildwheel
 from crossbuild.building.environment import PREFIX
+from crossbuild.building.generators import Finder, Generators
 from crossbuild.building.mending import Mender
 from crossbuild.catalog import Role
 from crossbuild.disk import guarded, hash_of, remove_tree
@@ -59,6 +60,7 @@ class Workshop:
     ``limits`` hold for each hook call. ``cibuildwheel`` builds in our place where it is given.
     ``mender`` finds what an sdist lacks in the root; ``added`` is what this one's root got, and
     ``recipe`` what it does besides, for one sdist (``known``).
+    ``finder`` finds the generators that run native.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Workshop:
         jobs: int | None = None,
         cibuildwheel: Cibuildwheel | None = None,
         mender: Mender | None = None,
+        finder: Finder | None = None,
     ) -> None:
         self._engine = engine
         self._toolchain = toolchain
@@ -83,6 +86,7 @@ class Workshop:
         self._limits = limits
         self._jobs = jobs or len(os.sched_getaffinity(0))
         self._mender = mender
+        self._finder = finder
         self._image = root.image
         self.added: tuple[Addition, ...] = ()
         self.recipe: Recipe | None = None
@@ -120,6 +124,15 @@ class Workshop:
         return environment.make(
             wheels, self._interpreter, self.target, uv=self._uv, store=self.store
         )
+
+    def generators(self, wheels: Sequence[Path]) -> Generators | None:
+        """The programs of an environment of these wheels that run native; None: there are none."""
+        return self._finder.of(wheels) if self._finder and self._toolchain else None
+
+    def warm(self) -> None:
+        """Get what the first build would wait for, besides the root and the compilers."""
+        if self._finder and self._toolchain:
+            self._finder.warm()
 
     def equipped(self, added: tuple[Addition, ...]) -> Workshop:
         """The workshop whose root has these packages besides its image's own.
@@ -267,6 +280,8 @@ class Workshop:
     def _session(self, job: Job, rung: Rung) -> Iterator[Session]:
         """A sandbox with the sdist, the hook runner, the environment and the compilers."""
         trees = {PREFIX: job.environment, **self._tools(rung)}
+        if job.generators and rung is Rung.NATIVE:
+            trees.update(job.generators.trees)
         keep = job.keep and job.keep / rung.name.lower()
         if keep:
             with guarded(keep):
@@ -305,6 +320,9 @@ class Workshop:
         """What a build sees, besides the engine's own few: nothing here differs between runs."""
         tools = self._toolchain if rung is Rung.NATIVE else None
         own = [f"{PREFIX}/bin", self._interpreter.directory, "/usr/local/bin", "/usr/bin", "/bin"]
+        if tools:
+            first = [job.generators.path_prefix] if job.generators else []
+            own = [tools.path_prefix, *first, *own]
         seen = {
             **self._constant,
             "SOURCE_DATE_EPOCH": str(job.epoch),
@@ -312,7 +330,7 @@ class Workshop:
             "PYTHONNOUSERSITE": "1",
             "PYTHONUNBUFFERED": "1",
             **(tools.environment if tools else _NO_DEBUG),
-            "PATH": ":".join([tools.path_prefix, *own] if tools else own),
+            "PATH": ":".join(own),
         }
         said = self.recipe.environment if self.recipe else {}
         return {**seen, **{k: Template(v).safe_substitute(seen) for k, v in said.items()}}

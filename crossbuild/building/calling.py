@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 from crossbuild.building import diagnosis, environment
 from crossbuild.building.diagnosis import Witness
 from crossbuild.building.environment import PREFIX
+from crossbuild.building.generators import Generators
 from crossbuild.building.lacking import Listener
 from crossbuild.engine.base import WORK, ExecResult, Session, Stop, Tree
 from crossbuild.errors import BuildError, IntegrityError, LimitError
@@ -75,7 +76,8 @@ class CrashError(HookError):
 class Job:
     """One sdist to be asked or built: ``source`` is its unpacked top directory.
 
-    ``wheels`` are what its ``environment`` was made of. ``epoch`` is SOURCE_DATE_EPOCH, in
+    ``wheels`` are what its ``environment`` was made of; ``generators`` of them run native where
+    the compilers do. ``epoch`` is SOURCE_DATE_EPOCH, in
     seconds; ``log`` is appended to; ``keep`` is where the session's files are moved when the
     build fails.
     """
@@ -88,6 +90,7 @@ class Job:
     log: Path
     wheels: tuple[Path, ...] = ()
     keep: Path | None = None
+    generators: Generators | None = None
 
 
 def lay_out(session: Session, job: Job) -> None:

@@ -35,6 +35,7 @@ from crossbuild.cli.screen import Answer, Screen
 from crossbuild.engine import opening
 from crossbuild.engine.images import roots
 from crossbuild.engine.images.imported import resolve_image
+from crossbuild.engine.images.native import Natives
 from crossbuild.engine.images.roots import Roots
 from crossbuild.engine.images.supplies import Suites
 from crossbuild.engine.sandboxes.host import Host
@@ -111,12 +112,18 @@ class Call:
             builder=self.options.builder,
             recipes=request.recipes(self.options, self.around),
             supplies=self._supplies(reporter, store) if self.options.auto_deps else None,
+            natives=self._natives(reporter, store),
         )
 
     def _supplies(self, reporter: Reporter, store: Store) -> Suites:
         """Who knows which packages have what builds turn out to lack."""
         mirror, environment = self.options.mirror, self.around.environment
         return Suites(store, reporter=reporter, mirror=mirror, environment=environment)
+
+    def _natives(self, reporter: Reporter, store: Store) -> Natives:
+        """Who has programs of this host's processor for builds."""
+        mirror, environment = self.options.mirror, self.around.environment
+        return Natives(store, reporter=reporter, mirror=mirror, environment=environment)
 
     def images(self, services: Services) -> tuple[Image, ...]:
         """The images that were named: the catalog's, imported ones, files. Raises UsageError."""
