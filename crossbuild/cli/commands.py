@@ -113,6 +113,8 @@ class Call:
             recipes=request.recipes(self.options, self.around),
             supplies=self._supplies(reporter, store) if self.options.auto_deps else None,
             natives=self._natives(reporter, store),
+            mirror=self.options.mirror,
+            environment=self.around.environment,
         )
 
     def _supplies(self, reporter: Reporter, store: Store) -> Suites:

@@ -132,7 +132,26 @@ def unpack(
     packages = source.build if role is Role.BUILD else source.target
     options = ["--variant=extract", f"--include={','.join(packages)}"]
     options.append(f"--extract-hook={_EXTRACTED}")
-    _mmdebstrap(source, arch, root, options, archive=archive, environment=environment)
+    _mmdebstrap(
+        source.suite, (arch.debian,), root, options, archive=archive, environment=environment
+    )
+
+
+def programs(
+    suite: str,
+    packages: Sequence[str],
+    arches: Sequence[str],
+    root: Path,
+    *,
+    archive: Archive,
+    environment: Mapping[str, str],
+) -> None:
+    """Unpack packages of several processors, Debian's names, into the empty ``root``.
+
+    The first processor is that of packages without ``:ARCH``. Raises what ``unpack`` raises.
+    """
+    options = ["--variant=extract", f"--include={','.join(packages)}"]
+    _mmdebstrap(suite, arches, root, options, archive=archive, environment=environment)
 
 
 def contents(
@@ -157,13 +176,16 @@ done | LC_ALL=C grep -E {shlex.quote(worth)} | sed 's/  */ /' >"$1/{CONTENTS}"
 test -s "$1/{CONTENTS}"\
 """
         options = ["--variant=custom", f"--aptopt={_INDEX}", f"--customize-hook={keep}"]
-        _mmdebstrap(source, arch, Path(root), options, archive=archive, environment=environment)
+        _mmdebstrap(
+            source.suite, (arch.debian,), Path(root), options,
+            archive=archive, environment=environment,
+        )  # fmt: skip
         Path(root, CONTENTS).rename(directory / CONTENTS)
 
 
 def _mmdebstrap(
-    source: Debian,
-    arch: Arch,
+    suite: str,
+    arches: Sequence[str],
     root: Path,
     options: Sequence[str],
     *,
@@ -176,15 +198,15 @@ def _mmdebstrap(
         )
     argv = [
         *("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child"),
-        *("mmdebstrap", "--mode=root", "--format=directory", f"--arch={arch.debian}"),
+        *("mmdebstrap", "--mode=root", "--format=directory", f"--arch={','.join(arches)}"),
         *("--skip=output/dev,output/mknod,check/qemu,chroot/mount", f"--setup-hook={_SETUP}"),
         *(*options, *(f"--aptopt={line}" for line in archive.options)),
-        *(source.suite, str(root), *([archive.mirror] if archive.mirror else [])),
+        *(suite, str(root), *([archive.mirror] if archive.mirror else [])),
     ]
     try:
         process.run(argv, env=_environment(environment))
     except process.ProcessError as error:
-        what = f"Debian {source.suite} for {arch}"
+        what = f"Debian {suite} for {' and '.join(arches)}"
         raise _diagnosed(error, what, archive, root) from error
 
 

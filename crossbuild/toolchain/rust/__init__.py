@@ -1,0 +1,1 @@
+"""Native Rust for emulated builds, and the crates they are made of."""

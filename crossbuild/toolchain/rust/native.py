@@ -1,0 +1,211 @@
+"""Native Rust for an emulated build: Debian's rustc and cargo, with the target's library.
+
+rustc, cargo and what they link with are programs of the host that run inside the target's
+container: they bring their C library along. Crates are got on the host, before the build, by
+cargo itself: it reads the user's configuration and checks every hash of ``Cargo.lock``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import platform as host
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from crossbuild import process
+from crossbuild.disk import hash_of
+from crossbuild.engine.base import Tree
+from crossbuild.engine.images import debian
+from crossbuild.engine.images.apt import host_archive
+from crossbuild.errors import HostError
+from crossbuild.platforms import dotted
+from crossbuild.report import Reporter, waiting
+from crossbuild.store import Store
+from crossbuild.target import Target
+from crossbuild.toolchain.compiler import Zig
+from crossbuild.toolchain.rust import crates
+from crossbuild.toolchain.zig import MOUNT as C_MOUNT
+from crossbuild.toolchain.zig import Toolchain
+from crossbuild.wheels.patching import patchelf
+
+MOUNT = "/opt/crossbuild/rust"
+"""Where Rust is inside a session."""
+
+CRATES = "/opt/crossbuild/crates"
+"""Where the crates of a build are inside a session: its CARGO_HOME."""
+
+KEY = "rust-trixie-1"
+"""Stands for the suite and how it is finished: raise the number when that changes."""
+
+_SUITE = "trixie"
+_HOST = "x86_64-unknown-linux-gnu"
+_TRIPLES = {"aarch64": "aarch64-unknown-linux-gnu"}
+_LIBRARIES = "usr/lib/x86_64-linux-gnu"
+_LOADER = f"{_LIBRARIES}/ld-linux-x86-64.so.2"
+_PROGRAMS = (
+    *("usr/bin/cargo", "usr/bin/rustc", "usr/bin/x86_64-linux-gnu-gcc-[0-9]*"),
+    *("usr/bin/x86_64-linux-gnu-ld.bfd", "usr/bin/x86_64-linux-gnu-as"),
+    *("usr/libexec/gcc/x86_64-linux-gnu/*/collect2", "usr/libexec/gcc/x86_64-linux-gnu/*/cc1"),
+)
+_USELESS = ("etc", "var", "tmp", "usr/share", "usr/sbin")
+_TIMEOUT = 900.0
+"""Seconds that getting the crates may take."""
+
+_CONFIGURATION = f"""\
+[source.crates-io]
+replace-with = "crossbuild"
+[source.crossbuild]
+directory = "{CRATES}/vendor"
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rust:
+    """Gives builds Rust. ``environment`` is the user's: cargo reads its settings on the host."""
+
+    store: Store
+    target: Target
+    reporter: Reporter
+    mirror: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def join(
+        self,
+        toolchain: Toolchain,
+        label: str,
+        source: Path,
+        *,
+        library: str,
+        python: tuple[int, int],
+    ) -> Toolchain:
+        """The toolchain with Rust and the crates of an unpacked sdist; slow the first time.
+
+        ``library`` is the interpreter's standard library in the image. Raises BuildError (no
+        usable Cargo.lock), HostError, IntegrityError, NetworkError, StorageError.
+        """
+        tree = self._tree()
+        got = self._crates(tree, label, source)
+        triple = _TRIPLES[self.target.arch.name]
+        own = variables(triple, library=library, python=dotted(python))
+        return dataclasses.replace(
+            toolchain,
+            key=f"{toolchain.key} {tree.key} {got.key}",
+            trees=MappingProxyType({**toolchain.trees, MOUNT: tree, CRATES: got}),
+            path_prefix=f"{toolchain.path_prefix}:{MOUNT}/bin",
+            environment=MappingProxyType({**toolchain.environment, **own}),
+        )
+
+    def _tree(self) -> Tree:
+        arch = self.target.arch
+        key = f"{KEY}-{arch.name}"
+        what = f"unpacking Rust of Debian {_SUITE} for {arch}"
+
+        def fill(root: Path) -> None:
+            with waiting(self.reporter, what):
+                debian.programs(
+                    _SUITE, ("rustc", "cargo", f"libstd-rust-dev:{arch.debian}"),
+                    ("amd64", arch.debian), root,
+                    archive=host_archive(self.mirror), environment=self.environment,
+                )  # fmt: skip
+                _finish(root, Zig.find())
+
+        return Tree(key=key, path=self.store.make_tree(key, fill, what=what))
+
+    def _crates(self, tree: Tree, label: str, source: Path) -> Tree:
+        """The crates of an sdist; none where it has them itself."""
+        if crates.brings_crates(source):
+            key = "crates-none"
+            return Tree(key=key, path=self.store.make_tree(key, lambda _: None))
+        lock = crates.lock_of(source, label)
+        crates.check(lock, label)
+        key = f"crates-{hash_of(lock)}"
+        what = f"getting the crates of {label}"
+
+        def fill(directory: Path) -> None:
+            with waiting(self.reporter, what):
+                self._vendor(tree.path, lock, directory, label)
+            (directory / "config.toml").write_text(_CONFIGURATION, encoding="ascii")
+
+        path = self.store.make_tree(key, fill, what=what)
+        return Tree(key=key, path=path, lasting=False)
+
+    def _vendor(self, rust: Path, lock: Path, directory: Path, label: str) -> None:
+        # Away from the sdist: cargo reads the configuration of the directory it is run in,
+        # which can name programs to run.
+        argv = [
+            *(str(rust / _LOADER), "--library-path", str(rust / _LIBRARIES)),
+            *(str(rust / "usr/bin/cargo"), "vendor", "--locked", "--versioned-dirs"),
+            *("--manifest-path", str(lock.with_name("Cargo.toml")), str(directory / "vendor")),
+        ]
+        try:
+            process.run(argv, env=self.environment, cwd=directory, timeout=_TIMEOUT)
+        except process.ProcessError as error:
+            raise crates.diagnosed(error.output, label) from error
+
+
+def available(target: Target) -> bool:
+    """Whether Rust can be had for builds: hosts and targets that its packages are known for."""
+    return host.machine() == "x86_64" and target.arch.name in _TRIPLES
+
+
+def variables(triple: str, *, library: str, python: str) -> dict[str, str]:
+    """What cargo, maturin, setuptools-rust, PyO3 and the crate cc read, for a target."""
+    name, host_name = triple.replace("-", "_"), _HOST.replace("-", "_")
+    return {
+        "CARGO_HOME": CRATES,
+        "CARGO_NET_OFFLINE": "true",
+        "CARGO_BUILD_TARGET": triple,
+        f"CARGO_TARGET_{name.upper()}_LINKER": f"{C_MOUNT}/bin/cc",
+        f"CARGO_TARGET_{host_name.upper()}_LINKER": f"{MOUNT}/bin/host-cc",
+        f"CC_{name}": f"{C_MOUNT}/bin/cc",
+        f"CXX_{name}": f"{C_MOUNT}/bin/c++",
+        f"AR_{name}": f"{C_MOUNT}/bin/ar",
+        f"CC_{host_name}": f"{MOUNT}/bin/host-cc",
+        "PKG_CONFIG_ALLOW_CROSS": "1",
+        "PYO3_CROSS_LIB_DIR": library,
+        "PYO3_CROSS_PYTHON_VERSION": python,
+    }
+
+
+def _finish(root: Path, zig: Zig) -> None:
+    """Let the programs find the loader and libraries where the tree will be mounted."""
+    for name in _USELESS:
+        shutil.rmtree(root / name, ignore_errors=True)
+    programs = [path for pattern in _PROGRAMS for path in root.glob(pattern)]
+    if not (root / "usr/bin/rustc").is_file() or len(programs) < len(_PROGRAMS):
+        raise HostError(f"the packages of Rust of Debian {_SUITE} are not as they were")
+    # LLVM's has a search path of its own, which would hide that of the programs (ld.so(8)).
+    llvm = [path for path in (root / "usr/lib").rglob("libLLVM*.so*") if not path.is_symlink()]
+    rpath = ("--force-rpath", "--set-rpath", f"{MOUNT}/{_LIBRARIES}")
+    for path in (*programs, *llvm):
+        process.run([str(patchelf()), *rpath, str(path)])
+    for path in programs:
+        process.run([str(patchelf()), "--set-interpreter", f"{MOUNT}/{_LOADER}", str(path)])
+    (root / "bin").unlink()
+    (root / "bin").mkdir()
+    for name in ("cargo", "rustc"):
+        (root / "bin" / name).symlink_to(f"../usr/bin/{name}")
+    _host_cc(root, zig)
+
+
+def _host_cc(root: Path, zig: Zig) -> None:
+    work = root / "work"
+    work.mkdir()
+    built = work / "hostcc.o"
+    named = {"ROOT": MOUNT, "LIBRARIES": f"{MOUNT}/{_LIBRARIES}", "LOADER": f"{MOUNT}/{_LOADER}"}
+    zig.clang(
+        [
+            *("--target=x86_64-linux-gnu", "-std=c11", "-Os", "-ffreestanding", "-fno-builtin"),
+            *("-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-nostdinc"),
+            *("-isystem", zig.library / "include"),
+            *("-I", Path(__file__).parent.parent),
+            *(f'-D{name}="{path}"' for name, path in named.items()),
+            *("-c", Path(__file__).with_name("hostcc.c"), "-o", built),
+        ],
+        cache=work,
+    )
+    zig.run(["ld.lld", "-static", "-s", "-o", root / "bin" / "host-cc", built], cache=work)
+    shutil.rmtree(work)

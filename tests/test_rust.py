@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from crossbuild.building.backend import uses_rust
+from crossbuild.errors import BuildError, CrossbuildError, IntegrityError, NetworkError
+from crossbuild.model import BuildSystem
+from crossbuild.toolchain.rust import crates
+from crossbuild.toolchain.rust.native import variables
+
+REGISTRY = "registry+https://registry.example/crates.io-index"
+
+
+def locked(tmp_path: Path, text: str) -> Path:
+    lock = tmp_path / "Cargo.lock"
+    lock.write_text(text, encoding="utf-8")
+    return lock
+
+
+def package(source: str, *, checksum: bool = True) -> str:
+    line = 'checksum = "00"\n' if checksum else ""
+    origin = f'source = "{source}"\n' if source else ""
+    return f'[[package]]\nname = "a"\nversion = "1.0.0"\n{origin}{line}'
+
+
+def test_crates_of_the_registry_with_hashes_and_the_sdists_own_are_taken(tmp_path: Path) -> None:
+    own = package("", checksum=False)
+    crates.check(locked(tmp_path, own + package(REGISTRY)), "x 1")
+    first = '[metadata]\n"checksum a 1.0.0 (registry)" = "00"\n'
+    crates.check(locked(tmp_path, package(REGISTRY, checksum=False) + first), "x 1")
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "said"),
+    [
+        (package(REGISTRY, checksum=False), IntegrityError, "no hash for the crate a 1.0.0"),
+        (package("git+https://h.example/a#1"), BuildError, "wants the crate a 1.0.0 from git"),
+        (package("registry+https://h.example/own"), BuildError, "not from the default registry"),
+        ("[[package", IntegrityError, "cannot be read"),
+    ],
+)
+def test_other_crates_are_refused(
+    text: str, error: type[CrossbuildError], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(error, match=said):
+        crates.check(locked(tmp_path, text), "x 1")
+
+
+def test_the_topmost_lock_beside_a_manifest_counts(tmp_path: Path) -> None:
+    for name in ("a/b", "src/_x", "z"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "Cargo.lock").touch()
+    (tmp_path / "src/_x/Cargo.toml").touch()
+    assert crates.lock_of(tmp_path, "x 1") == tmp_path / "src/_x/Cargo.lock"
+    (tmp_path / "src/_x/Cargo.toml").unlink()
+    with pytest.raises(
+        BuildError, match=r"x 1 is written in Rust and its sdist has no Cargo\.lock"
+    ):
+        crates.lock_of(tmp_path, "x 1")
+
+
+def test_an_sdist_may_bring_its_crates(tmp_path: Path) -> None:
+    assert not crates.brings_crates(tmp_path)
+    (tmp_path / ".cargo").mkdir()
+    (tmp_path / ".cargo/config.toml").write_text("[build]\n", encoding="ascii")
+    assert not crates.brings_crates(tmp_path)
+    (tmp_path / ".cargo/config.toml").write_text("[source.crates-io]\n", encoding="ascii")
+    assert crates.brings_crates(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("output", "error"),
+    [
+        ("error: failed to verify the checksum of `a v1`", IntegrityError),
+        ("error: failed to download from h.example\nCould not resolve host", NetworkError),
+        ("no end after 900 s", NetworkError),
+        ("error: failed to parse manifest", BuildError),
+        ("", BuildError),
+    ],
+)
+def test_what_cargo_says_becomes_an_error(output: str, error: type[CrossbuildError]) -> None:
+    assert type(crates.diagnosed(output, "x 1")) is error
+
+
+def test_both_processors_have_their_linkers() -> None:
+    found = variables("aarch64-unknown-linux-gnu", library="/usr/lib/python3.11", python="3.11")
+    own = found["CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER"]
+    host = found["CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER"]
+    assert own == "/opt/crossbuild/toolchain/bin/cc"
+    assert host == "/opt/crossbuild/rust/bin/host-cc"
+    assert found["CARGO_BUILD_TARGET"] == "aarch64-unknown-linux-gnu"
+    assert found["CC_aarch64_unknown_linux_gnu"] == own
+    assert found["PYO3_CROSS_LIB_DIR"] == "/usr/lib/python3.11"
+
+
+@pytest.mark.parametrize(
+    ("requires", "expected"),
+    [("maturin>=1", True), ("setuptools_rust", True), ("setuptools", False)],
+)
+def test_build_requirements_mean_rust(requires: str, expected: bool) -> None:
+    system = BuildSystem(backend="b", backend_path=(), requires=(requires,))
+    assert uses_rust(system) is expected
