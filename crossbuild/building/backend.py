@@ -40,7 +40,6 @@ from crossbuild.report import Building, Level, Message, Reporter, Silent, waitin
 from crossbuild.resolution.uv import Uv
 from crossbuild.store import Store
 from crossbuild.target import Target
-from crossbuild.toolchain.rust import native
 from crossbuild.toolchain.rust.native import Rust
 from crossbuild.toolchain.zig import Toolchain
 
@@ -241,7 +240,11 @@ class Workshop:
             return self._cibuildwheel.build(job, self._around(rung), self._tools(rung), output)
         shop = self._with_rust(job) if rung is Rung.NATIVE else self
         with shop._session(job, rung) as session:
-            answer = shop._called(session, job, ("wheel",), shop._variables(job, rung))
+            try:
+                answer = shop._called(session, job, ("wheel",), shop._variables(job, rung))
+            except HookError as error:
+                error.final |= shop is not self  # no other rung has Rust
+                raise
             name = str(answer.get("wheel"))
             if PurePosixPath(name).name != name or not name.endswith(".whl"):
                 raise HookError(f"the backend of {job.label} names no wheel but {name!r}")
@@ -252,8 +255,9 @@ class Workshop:
 
     def rust_key(self, system: BuildSystem) -> tuple[str, ...]:
         """What stands for Rust in the key of a build: nothing for an sdist that uses none."""
-        uses = self._rust is not None and self._toolchain is not None and uses_rust(system)
-        return (native.KEY,) if uses else ()
+        if self._rust is None or self._toolchain is None or not uses_rust(system):
+            return ()
+        return (self._rust.tree().key,)
 
     def _with_rust(self, job: Job) -> Workshop:
         """The workshop whose toolchain has Rust and the crates of an sdist that is built so."""

@@ -17,6 +17,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 from crossbuild import process
 from crossbuild.catalog import Debian, Image, Interpreter, Role
@@ -151,6 +152,7 @@ def programs(
     The first processor is that of packages without ``:ARCH``. Raises what ``unpack`` raises.
     """
     options = ["--variant=extract", f"--include={','.join(packages)}"]
+    options.append(f"--extract-hook={_EXTRACTED}")
     _mmdebstrap(suite, arches, root, options, archive=archive, environment=environment)
 
 
@@ -275,6 +277,13 @@ def installed(root: Path) -> frozenset[str]:
     """The names of the packages that a root was made from."""
     names = (root / MANIFEST).read_text(encoding="utf-8").splitlines()
     return frozenset(name.partition("_")[0] for name in names)
+
+
+def version(root: Path, package: str) -> str:
+    """The version of a package that a root was made from; empty when it has none such."""
+    names = (root / MANIFEST).read_text(encoding="utf-8").splitlines()
+    found = (name.split("_")[1] for name in names if name.partition("_")[0] == package)
+    return unquote(next(found, ""))
 
 
 def library(interpreter: Interpreter) -> str:

