@@ -221,6 +221,7 @@ def _combined(failures: Sequence[tuple[Rung, HookError]]) -> BuildError:
     message = f"{last} (with {_WITH[rung]}: {first.why})"
     both = BuildError(message, remedy=last.remedy, tail=last.tail)
     both.log = last.log
+    both.eras = min(first.eras, last.eras)
     return both
 
 

@@ -11,7 +11,8 @@ Sizes are bytes, times seconds, hashes SHA-256 in hexadecimal. Keys, all always 
 ``packages``      one object per wheel: name, version, file, sha256, size, origin (``fetched``,
                   ``built``, ``built earlier``, ``reused``), url and source_sha256 of what it came
                   from, reason (why this step), refused (file and reason), rung, phases (name to
-                  seconds), grafted (libraries copied in by auditwheel),
+                  seconds), grafted (libraries copied in by auditwheel), era (null, or of when its
+                  build requirements are, because those of today failed: until, instead, why),
                   system_packages (package, and the lack it was added for, of the build image)
 ``failures``      one object per package that failed: name, version, step, error, remedy,
                   exit_code, log (path), tail (its last lines)
@@ -104,6 +105,7 @@ def _package(wheel: VerifiedWheel, step: Step) -> dict[str, object]:
         "rung": origin.rung.value if origin.rung else None,
         "phases": {name: round(seconds, 3) for name, seconds in phases.items()},
         "grafted": list(origin.grafted),
+        "era": origin.era.to_json() if origin.era else None,
         "system_packages": [{"package": item.package, "lack": item.lack} for item in origin.added],
     }
 

@@ -68,7 +68,8 @@ class StorageError(CrossbuildError):
 class BuildError(CrossbuildError):
     """A package could not be built.
 
-    ``log`` names the file with its whole output, ``tail`` has the last lines of it.
+    ``log`` names the file with its whole output, ``tail`` has the last lines of it. ``eras``:
+    how many earlier times are worth going back to, if newer build requirements may be to blame.
     """
 
     exit_code = 8
@@ -86,6 +87,7 @@ class BuildError(CrossbuildError):
         super().__init__(message, remedy=" ".join(filter(None, (said, whole))))
         self.log = log
         self.tail = tail
+        self.eras = 0
 
 
 class LimitError(BuildError):

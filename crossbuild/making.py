@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from packaging.utils import NormalizedName
 
-from crossbuild import build, repair, verify, wording
+from crossbuild import build, era, repair, verify, wording
 from crossbuild.building.backend import Workshop
 from crossbuild.errors import BuildError, CrossbuildError
 from crossbuild.lack import RECIPE, Addition
@@ -31,7 +32,7 @@ from crossbuild.model import (
     VerifiedWheel,
 )
 from crossbuild.process import CancelledError
-from crossbuild.report import Building, Message, Stage
+from crossbuild.report import Building, Level, Message, Stage
 from crossbuild.schedule import Skipped, in_order
 from crossbuild.store import Store
 from crossbuild.target import Target
@@ -83,13 +84,16 @@ class Maker:
 
     def _download(self, plan: Plan) -> None:
         """Fetch the sources and the wheels of every build environment, all at once."""
+        self._fetch(plan.builds)
+
+    def _fetch(self, steps: Iterable[BuildStep]) -> None:
         wanted: dict[str, File] = {}
-        for step in plan.builds:
+        for step in steps:
             for file in (step.source, *(item.file for item in step.environment)):
                 if file is not None:
                     wanted[file.url] = file
         paths = self._bench.download(tuple(wanted.values()))
-        self._files = dict(zip(wanted, paths, strict=True))
+        self._files |= dict(zip(wanted, paths, strict=True))
 
     def _one(self, step: BuildStep) -> VerifiedWheel | Failure:
         label = step.pin.label
@@ -118,6 +122,41 @@ class Maker:
         return self._services.store.root / "logs" / name
 
     def _made(self, step: BuildStep, log: Path) -> VerifiedWheel:
+        """Build with the build requirements of the plan; should they fail, with earlier ones."""
+        archive = self._files[step.source.url]
+        try:
+            wheel = self._attempted(self._remembered(step, archive), log)
+        except BuildError as error:
+            wheel = self._made_earlier(step, log, error)
+        if wheel.provenance.era is not None:
+            self._bench.remember(archive, wheel.provenance.era)
+        return wheel
+
+    def _remembered(self, step: BuildStep, archive: Path) -> BuildStep:
+        """The step of a plan from elsewhere, with the era that made it here before."""
+        known = None if step.era else self._bench.era(archive)
+        if known is None:
+            return step
+        steps = self._bench.earlier(step, known.why)
+        return next((s for s in steps if s.era and s.era.until == known.until), step)
+
+    def _made_earlier(self, step: BuildStep, log: Path, error: BuildError) -> VerifiedWheel:
+        """Build with the build requirements of an earlier time; raise ``error`` if all fail."""
+        failed: dict[str, BuildError] = {}
+        for past in islice(self._bench.earlier(step, era.said(error)), error.eras):
+            text = f"{step.pin.label}: trying {past.era}, for with those of today: {error}"
+            self._services.reporter.emit(Message(text=text, level=Level.WARNING))
+            try:
+                return self._attempted(past, log.with_suffix(f".{len(failed) + 1}.log"))
+            except BuildError as again:
+                failed[f"{past.era}"] = again
+        if self._bench.era(self._files[step.source.url]) is not None:
+            self._bench.remember(self._files[step.source.url], None)
+        raise era.all_failed(error, failed)
+
+    def _attempted(self, step: BuildStep, log: Path) -> VerifiedWheel:
+        if step.era is not None:
+            self._fetch([step])
         environment = tuple(self._installed(item) for item in step.environment)
         workshop = self._bench.workshop.known(self._files[step.source.url], step.recipe)
         key = build.key(step, environment, workshop)
@@ -152,6 +191,7 @@ class Maker:
             added=tuple(
                 Addition(package=item[0], lack=item[1]) for item in record.get("added", ())
             ),
+            era=step.era,
         )
         return _verified(step, path, record["sha256"], provenance)
 
@@ -184,6 +224,7 @@ class Maker:
             phases=phases,
             grafted=repaired.grafted,
             added=raw.added,
+            era=step.era,
         )
         key = build.key(step, environment, workshop)
         store.put_record(_BUILT, key, _record(path, sha256, provenance))

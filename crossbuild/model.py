@@ -5,6 +5,7 @@ Sizes are bytes, durations are seconds, hashes are lower-case hexadecimal SHA-25
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
+from crossbuild.era import Era
 from crossbuild.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_UNPROVEN, VerificationError
 from crossbuild.lack import Addition
 from crossbuild.proof import SmokeResult, SmokeState
@@ -46,7 +48,8 @@ class File:
     """A distribution file that an index, a link or a path offers (PEP 691 names).
 
     ``url`` may be a ``file:`` URL and never holds credentials. ``sha256`` is None where the
-    index gave none; ``size`` likewise. ``yanked`` is the reason, empty when none was given.
+    index gave none; ``size`` and ``uploaded`` (PEP 700) likewise. ``yanked`` is the reason, empty
+    when none was given.
     """
 
     filename: str
@@ -57,6 +60,7 @@ class File:
     requires_python: SpecifierSet | None = None
     yanked: str | None = None
     core_metadata: bool = False
+    uploaded: dt.datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -159,7 +163,7 @@ class SourceMetadata:
 class Inspection:
     """What an sdist says of itself; ``metadata`` None: only running its backend can tell.
 
-    ``recipe`` is what people say of it.
+    ``recipe`` is what people say of it. ``era``: when its build requirements are of, None: today.
     """
 
     name: NormalizedName
@@ -167,6 +171,7 @@ class Inspection:
     system: BuildSystem
     metadata: SourceMetadata | None
     recipe: Recipe | None = None
+    era: Era | None = None
 
 
 PackageKey = tuple[NormalizedName, Version]
@@ -219,7 +224,10 @@ class FetchStep:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildStep:
-    """Build a wheel from ``source`` with ``environment`` installed, after ``after`` were built."""
+    """Build a wheel from ``source`` with ``environment`` installed, after ``after`` were built.
+
+    ``era``: when the environment is of, None: of today.
+    """
 
     pin: Pin
     source: File
@@ -228,6 +236,7 @@ class BuildStep:
     environment: tuple[EnvironmentPin, ...]
     purpose: Purpose = Purpose.TARGET
     recipe: Recipe | None = None
+    era: Era | None = None
 
     @property
     def after(self) -> tuple[NormalizedName, ...]:
@@ -318,7 +327,10 @@ class Origin(enum.Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Provenance:
-    """How one wheel came to be; ``rung``, ``phases`` and ``added`` as in ``RawWheel``."""
+    """How one wheel came to be; ``rung``, ``phases`` and ``added`` as in ``RawWheel``.
+
+    ``era``: when its build requirements are of, None: of the day it was built.
+    """
 
     origin: Origin
     source: File
@@ -326,6 +338,7 @@ class Provenance:
     phases: Mapping[str, float] | None = None
     grafted: tuple[str, ...] = ()
     added: tuple[Addition, ...] = ()
+    era: Era | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,7 @@ A part is a directory: the wheels, the logs of what failed, and ``part.json``, s
 ``plan``      the plan's digest (``crossbuild.planfile``): a part belongs to one plan
 ``target``    as in the plan
 ``wheels``    name, version, file, sha256, size, origin, rung, phases (name to seconds), grafted,
-              added (pairs of a package of the image's distribution and why)
+              added (pairs of a package of the image's distribution and why), era (as in a plan)
 ``failures``  name, version, step, error, remedy, exit_code, log (a file of the part, or null),
               tail (its last lines)
 """
@@ -24,6 +24,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from crossbuild import era
 from crossbuild.disk import full_guarded, hash_of
 from crossbuild.errors import EXIT_OK, IntegrityError, UsageError
 from crossbuild.lack import Addition
@@ -108,6 +109,7 @@ def _wheel(made: VerifiedWheel) -> dict[str, object]:
         "phases": dict(origin.phases or {}),
         "grafted": list(origin.grafted),
         "added": [[item.package, item.lack] for item in origin.added],
+        "era": origin.era.to_json() if origin.era else None,
     }
 
 
@@ -237,6 +239,7 @@ def _verified(said: Mapping[str, Any], step: BuildStep, path: Path) -> VerifiedW
             phases=said["phases"],
             grafted=tuple(said["grafted"]),
             added=tuple(Addition(package=item[0], lack=item[1]) for item in said.get("added", ())),
+            era=era.from_json(said.get("era")),
         ),
     )
 

@@ -33,9 +33,11 @@ A package has these keys:
                ``python``, ``floor``, ``yanked``, ``policy``, ``unsound``, ``no hash``
 ``build``      null unless ``step`` is ``build``; else ``backend``, ``backend_path`` (PEP 517),
                ``requires`` (as the sdist, its backend and its recipe say), ``recipe`` (null, or
-               the keys of its file with the text of its patches) and ``environment``: the
-               closure of that, objects with ``name``, ``version`` and ``file`` (as above; null: a
-               ``build`` of this plan)
+               the keys of its file with the text of its patches), ``era`` (null, or of when the
+               environment is, because with that of today it failed: ``until`` (ISO 8601),
+               ``instead`` (texts), ``why``) and ``environment``: the closure of ``requires``,
+               objects with ``name``, ``version`` and ``file`` (as above; null: a ``build`` of
+               this plan)
 
 ``crossbuild.planfile`` reads such a document again.
 """
@@ -216,6 +218,7 @@ class _Planner:
             recipe=self.resolution.sources[key].recipe,
             environment=tuple(self._installed(item) for item in self.resolution.environments[key]),
             purpose=purpose,
+            era=self.resolution.sources[key].era,
         )
 
     def _installed(self, pin: Pin) -> EnvironmentPin:
@@ -290,6 +293,7 @@ def _built(step: BuildStep) -> dict[str, object]:
             }
             for item in step.environment
         ],
+        "era": step.era.to_json() if step.era else None,
     }
 
 

@@ -21,8 +21,8 @@ from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
+from crossbuild import era, recipes
 from crossbuild import plan as planning
-from crossbuild import recipes
 from crossbuild.disk import full_guarded
 from crossbuild.errors import UsageError
 from crossbuild.model import (
@@ -216,6 +216,7 @@ def _build(said: Json, purpose: Purpose) -> BuildStep:
         environment=_each(build["environment"], _installed),
         purpose=purpose,
         recipe=_recipe(build["recipe"]),
+        era=era.from_json(build.get("era")),
     )
 
 

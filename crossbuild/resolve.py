@@ -8,24 +8,34 @@ environment of its own (``environments``). No code of any package runs outside t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from crossbuild.errors import UsageError
-from crossbuild.model import Formats, Kind, Note, Policy, Resolution, Wanted
+from crossbuild.model import (
+    BuildStep,
+    EnvironmentPin,
+    Formats,
+    Kind,
+    Note,
+    Policy,
+    Resolution,
+    Wanted,
+)
 from crossbuild.report import Level, Message, Reporter, waiting
-from crossbuild.resolution.candidates import kinds
+from crossbuild.resolution.candidates import Release, kinds
 from crossbuild.resolution.environments import Environments, Inspector
 from crossbuild.resolution.impasse import explain
 from crossbuild.resolution.projection import bare
-from crossbuild.resolution.solving import Found, Goal, Solver, Stuck
+from crossbuild.resolution.solving import Found, Goal, Pick, Solver, Stuck
 from crossbuild.resolution.supply import Direct, Packages, Supply
 from crossbuild.resolution.uv import Uv
 from crossbuild.target import Target
 
-__all__ = ["Inspector", "resolve"]
+__all__ = ["Inspector", "earlier", "resolve"]
 
 
 def resolve(
@@ -63,6 +73,31 @@ def resolve(
         text = f"{file} is refused: {reason}"
         reporter.emit(Message(text=text, level=Level.WARNING))
     return resolution
+
+
+def earlier(
+    step: BuildStep,
+    target: Target,
+    why: str,
+    *,
+    uv: Uv,
+    index: Packages,
+    inspector: Inspector,
+) -> Iterator[BuildStep]:
+    """The step with build requirements of an earlier time, latest time first; see ``era``.
+
+    ``why``: what came of those it has. Raises NetworkError, and what the inspector raises.
+    """
+    supply = Supply(index, target, whole=inspector.published, direct={}, refused={})
+    release = Release(version=step.pin.version, verdicts=(), wheel=None, sdist=step.source)
+    pick = Pick(name=step.pin.name, release=release, extras=frozenset(), built=True)
+    today = [f"{item.name} {item.version}" for item in step.environment]
+    environments = Environments(Solver(uv, supply), inspector)
+    for inspection, pins in environments.past(pick, today, why):
+        environment = tuple(
+            EnvironmentPin(name=pin.name, version=pin.version, file=pin.files[0]) for pin in pins
+        )
+        yield replace(step, system=inspection.system, environment=environment, era=inspection.era)
 
 
 def _resolved(

@@ -7,13 +7,13 @@ toolchain and the workshop come into being on first use, once, whichever thread 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from packaging.requirements import Requirement
 
-from crossbuild import catalog, wording
+from crossbuild import catalog, era, wording
 from crossbuild.building import cibuildwheel, dressing, environment, sources
 from crossbuild.building.backend import Workshop, interpreter_of
 from crossbuild.building.cibuildwheel import Cibuildwheel
@@ -21,16 +21,19 @@ from crossbuild.building.dressing import Dressed
 from crossbuild.building.generators import Finder
 from crossbuild.building.mending import Mender
 from crossbuild.catalog import Image, Role
+from crossbuild.disk import hash_of
 from crossbuild.engine.automatic import AutomaticEngine
 from crossbuild.engine.base import Engine, Limits, Root
 from crossbuild.engine.containers.daemon import Daemon
 from crossbuild.engine.docker import DockerEngine
 from crossbuild.engine.images.native import Natives
 from crossbuild.engine.images.supplies import Supplies
+from crossbuild.era import Era
 from crossbuild.errors import BuildError, CrossbuildError, HostError
 from crossbuild.fetch import fetch
 from crossbuild.model import (
     Builder,
+    BuildStep,
     FetchStep,
     File,
     Formats,
@@ -45,7 +48,7 @@ from crossbuild.plan import plan as make_plan
 from crossbuild.recipes import NONE, Recipes
 from crossbuild.report import Level, Message, Reporter
 from crossbuild.resolution.uv import Uv
-from crossbuild.resolve import resolve
+from crossbuild.resolve import earlier, resolve
 from crossbuild.store import Store
 from crossbuild.target import Target
 from crossbuild.toolchain import zig
@@ -53,6 +56,8 @@ from crossbuild.toolchain.rust import native
 from crossbuild.toolchain.rust.native import Rust
 from crossbuild.toolchain.zig import Toolchain
 from crossbuild.wheels import wheel
+
+_ERAS = "eras"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -281,7 +286,8 @@ class Workbench:
     def static(self, file: File) -> Inspection:
         """Read what an sdist says of itself without running it."""
         (path,) = self.download([file])
-        return self._with_recipe(sources.inspect(path, file.filename))
+        inspection = self._with_recipe(sources.inspect(path, file.filename))
+        return replace(inspection, era=self.era(path))
 
     def _with_recipe(self, inspection: Inspection) -> Inspection:
         """An inspection with the recipe for it, and what that wants to build with."""
@@ -303,9 +309,8 @@ class Workbench:
     ) -> Inspection:
         """Ask the sdist's backend, in a sandbox of the target, for what only it knows.
 
-        A backend that fails is no reason to end the run where the closure does not depend on
-        its answer: the build will fail by itself, and the other packages go on. Nor where
-        cibuildwheel builds: the backend may need what runs before it there.
+        Where cibuildwheel builds, a failure tells nothing of the build requirements: the backend
+        may need what runs before it there.
         """
         wheels = [pin.files[0] for pin in environment]
         source, *paths = self.download([file, *wheels])
@@ -313,11 +318,43 @@ class Workbench:
             tree = self._asker.environment(paths)
             return self._asker.inspect(source, inspection, tree)
         except BuildError as error:
-            if inspection.metadata is None and self._services.builder is Builder.LADDER:
-                raise
-            text = f"{inspection.name} {inspection.version} could not be asked: {error}"
-            self._services.reporter.emit(Message(text=text, level=Level.WARNING))
-            return inspection
+            if self._services.builder is not Builder.LADDER:
+                error.eras = 0
+            raise
+
+    def pass_over(self, inspection: Inspection, error: BuildError) -> None:
+        """Say that a backend did not answer; raise ``error`` where there is no way without.
+
+        That is no reason to end the run where the closure does not depend on the answer: the
+        build will fail by itself, and the other packages go on. Nor where cibuildwheel builds.
+        """
+        if inspection.metadata is None and self._services.builder is Builder.LADDER:
+            raise error
+        text = f"{inspection.name} {inspection.version} could not be asked: {error}"
+        self._services.reporter.emit(Message(text=text, level=Level.WARNING))
+
+    def earlier(self, step: BuildStep, why: str) -> Iterator[BuildStep]:
+        """The step with build requirements of an earlier time, latest time first."""
+        services = self._services
+        return earlier(
+            step, self._target, why, uv=services.uv, index=services.index, inspector=self
+        )
+
+    def era(self, archive: Path) -> Era | None:
+        """The era that an sdist was last built with for such a target, None: today's."""
+        record = self._services.store.record(_ERAS, self._era_key(archive))
+        try:
+            return era.from_json(record["era"] if record else None)
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def remember(self, archive: Path, chosen: Era | None) -> None:
+        """Keep the era that an sdist was built with; None: that it was of no use."""
+        value = {"era": chosen.to_json() if chosen else None}
+        self._services.store.put_record(_ERAS, self._era_key(archive), value)
+
+    def _era_key(self, archive: Path) -> str:
+        return f"{hash_of(archive)}-{self._target.interpreter}-{self._target.arch.name}"
 
 
 def _path(got: Path | CrossbuildError) -> Path:

@@ -78,6 +78,7 @@ class Offer:
     requires_python: str | None
     yanked: str | None
     metadata: bytes | None
+    uploaded: str | None = None
 
 
 @dataclass
@@ -134,11 +135,12 @@ class MiniIndex:
         yanked: str | None = None,
         core_metadata: bool = False,
         project: str | None = None,
+        uploaded: str | None = None,
     ) -> Path:
         """Offer a wheel or sdist; ``sha256`` where the index is to promise a wrong one.
 
         ``core_metadata`` also offers the wheel's METADATA (PEP 658). ``project`` is on whose
-        page the file is, where its name does not tell.
+        page the file is, where its name does not tell. ``uploaded``: when (ISO 8601, PEP 700).
         """
         name = project or re.split(r"-(?=\d)", path.name, maxsplit=1)[0]
         self.offers[path.name] = Offer(
@@ -148,6 +150,7 @@ class MiniIndex:
             requires_python=requires_python,
             yanked=yanked,
             metadata=_metadata_of(path) if core_metadata else None,
+            uploaded=uploaded,
         )
         return path
 
@@ -254,6 +257,8 @@ class _Handler(BaseHTTPRequestHandler):
             "yanked": offer.yanked or offer.yanked is not None,
             "core-metadata": _hashed(offer.metadata),
         }
+        if offer.uploaded:
+            described["upload-time"] = offer.uploaded
         if faults.sizes:
             described["size"] = offer.path.stat().st_size
         return described

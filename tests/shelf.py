@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from packaging.utils import (
 from packaging.version import Version
 
 from crossbuild.building import sources
-from crossbuild.errors import CrossbuildError, UnknownPackageError
+from crossbuild.errors import BuildError, CrossbuildError, UnknownPackageError
 from crossbuild.model import BuildSystem, File, Inspection, Kind, Pin, SourceMetadata
 from crossbuild.report import Event
 from crossbuild.resolution.uv import Uv
@@ -49,7 +50,8 @@ class Shelf:
     """Packages to choose from; also what their sdists say when they are inspected.
 
     ``asked`` are the backends that were run, each with the labels of its environment;
-    ``unable`` is why none can be run. ``directory`` has the sdists, where they are real.
+    ``unable`` is why none can be run, ``breaking`` what comes of one with a package of this label
+    in its environment. ``directory`` has the sdists, where they are real.
     """
 
     uv: Uv
@@ -60,6 +62,7 @@ class Shelf:
     broken: dict[NormalizedName, CrossbuildError] = field(default_factory=dict)
     asked: list[tuple[str, list[str]]] = field(default_factory=list)
     unable: CrossbuildError | None = None
+    breaking: dict[str, BuildError] = field(default_factory=dict)
     directory: Path | None = None
 
     def wheel(
@@ -74,6 +77,7 @@ class Shelf:
         requires_python: str | None = None,
         sha256: str | None = "0" * 64,
         damaged: CrossbuildError | None = None,
+        uploaded: dt.datetime | None = None,
     ) -> File:
         file = File(
             filename=f"{package.replace('-', '_')}-{version}-{tag}.whl",
@@ -84,6 +88,7 @@ class Shelf:
             yanked=yanked,
             requires_python=SpecifierSet(requires_python) if requires_python else None,
             core_metadata=True,
+            uploaded=uploaded,
         )
         self.published_metadata[file.url] = damaged or told(requires, extras)
         self._put(package, version, file)
@@ -98,6 +103,7 @@ class Shelf:
         static: bool = True,
         build: Sequence[str] = (),
         dynamic_build: Sequence[str] = (),
+        uploaded: dt.datetime | None = None,
     ) -> File:
         """Add an sdist; where not ``static``, only its backend tells what it requires."""
         file = File(
@@ -105,6 +111,7 @@ class Shelf:
             url=f"https://index.example/{package}-{version}.tar.gz",
             kind=Kind.SDIST,
             sha256="1" * 64,
+            uploaded=uploaded,
         )
         system = BuildSystem(backend="backend", backend_path=(), requires=tuple(build))
         whole = Inspection(
@@ -145,6 +152,10 @@ class Shelf:
 
     # What resolve asks an inspector.
 
+    def pass_over(self, inspection: Inspection, error: BuildError) -> None:
+        if inspection.metadata is None:
+            raise error
+
     def published(self, file: File) -> SourceMetadata:
         raise AssertionError(f"{file.filename} need not be downloaded")
 
@@ -162,7 +173,10 @@ class Shelf:
         self.asked.append((file.filename, [pin.label for pin in environment]))
         if self.unable is not None:
             raise self.unable
-        return self.dynamics[file.filename]
+        for pin in environment:
+            if pin.label in self.breaking:
+                raise self.breaking[pin.label]
+        return replace(self.dynamics[file.filename], era=inspection.era)
 
 
 @dataclass

@@ -202,6 +202,7 @@ def test_the_document_holds_what_the_plan_says() -> None:
         "backend_path": [],
         "requires": ["tool", "numpy"],
         "recipe": None,
+        "era": None,
         "environment": [
             {"name": "numpy", "version": "1", "file": None},
             {"name": "tool", "version": "2", "file": None},

@@ -13,6 +13,7 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from crossbuild import era
 from crossbuild.building import diagnosis, environment
 from crossbuild.building.diagnosis import Witness
 from crossbuild.building.environment import PREFIX
@@ -61,11 +62,13 @@ class HookError(BuildError):
         log: Path | None = None,
         tail: tuple[str, ...] = (),
         lacks: Lacks = _NOTHING,
+        eras: int = 0,
     ) -> None:
         super().__init__(message, remedy=remedy, log=log, tail=tail)
         self.why = why
         self.final = final
         self.lacks = lacks
+        self.eras = eras
 
 
 class CrashError(HookError):
@@ -238,4 +241,10 @@ def _failure(
         tail=diagnosis.tail(result.output),
         # A compiler that said why needs no guess.
         lacks=replace(lacks, maybe=()) if witness.compiled else lacks,
+        eras=0 if offline or lacks.ending else _eras(witness),
     )
+
+
+def _eras(witness: Witness) -> int:
+    """What fails before it compiles costs seconds to try again, what compiled may cost an hour."""
+    return 1 if witness.compiled else era.MOST

@@ -6,6 +6,7 @@ passed over, as pip and uv do.
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -145,7 +146,16 @@ def _file(package: DistributionPackage, kind: Kind, logins: Logins) -> File:
         requires_python=_specifier(package.requires_python),
         yanked=yanked if package.is_yanked else None,
         core_metadata=bool(package.has_metadata),
+        uploaded=_utc(package.upload_time),
     )
+
+
+def _utc(time: dt.datetime | None) -> dt.datetime | None:
+    """PEP 700 has it in UTC; one that does not say so is taken to be."""
+    if time is None:
+        return None
+    known = time if time.tzinfo else time.replace(tzinfo=dt.timezone.utc)
+    return known.astimezone(dt.timezone.utc)
 
 
 @lru_cache(maxsize=4096)

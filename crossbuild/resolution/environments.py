@@ -6,17 +6,22 @@ builds anyway is used by the builds that accept it, so that all agree on one bin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Protocol
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from crossbuild.errors import HostError, ResolutionError
+from crossbuild import era
+from crossbuild.era import Era
+from crossbuild.errors import BuildError, HostError, ResolutionError
 from crossbuild.model import (
     File,
+    Formats,
     Inspection,
     Note,
     PackageKey,
@@ -28,10 +33,12 @@ from crossbuild.resolution.impasse import explain
 from crossbuild.resolution.projection import bare
 from crossbuild.resolution.solving import Found, Goal, Pick, Solver, Stuck
 
+_WHEELS = Formats(only_binary_all=True)
+
 Path = tuple[PackageKey, ...]
 """The builds that wait for this one, outermost first."""
-_Asked = tuple[tuple[str, ...], tuple[str, ...], frozenset[NormalizedName]]
-"""Requirements, constraints, and the packages whose version is set."""
+_Question = tuple[tuple[str, ...], tuple[str, ...], frozenset[NormalizedName], dt.datetime | None]
+"""Requirements, constraints, the packages whose version is set, and as of when."""
 
 
 class Inspector(Protocol):
@@ -44,7 +51,7 @@ class Inspector(Protocol):
         """Read a whole wheel for its metadata."""
 
     def static(self, file: File) -> Inspection:
-        """Read what an sdist says of itself."""
+        """Read what an sdist says of itself, and the era that it was built with before."""
 
     def dynamic(
         self, file: File, inspection: Inspection, environment: tuple[Pin, ...]
@@ -53,6 +60,9 @@ class Inspector(Protocol):
 
         Each pin of ``environment`` has one file, the wheel to install.
         """
+
+    def pass_over(self, inspection: Inspection, error: BuildError) -> None:
+        """Say that a backend did not answer; raise ``error`` where there is no way without."""
 
 
 class Environments:
@@ -63,7 +73,8 @@ class Environments:
         self._inspector = inspector
         self._inspections: dict[PackageKey, Inspection] = {}
         self._asked: set[PackageKey] = set()
-        self._solved: dict[_Asked, Found] = {}
+        self._solved: dict[_Question, Found] = {}
+        self._pasts: dict[dt.datetime, Solver] = {}
         self._presets: dict[NormalizedName, Version] = {}
         self.sources: dict[PackageKey, Inspection] = {}
         self.closures: dict[PackageKey, tuple[Pin, ...]] = {}
@@ -99,9 +110,11 @@ class Environments:
         if pick.key in self.closures:
             return
         inspection = self._told(pick, self._inspected(pick), path)
-        self.sources[pick.key] = inspection
         path = _entered(pick, path)
         found = self._agreeing(inspection, path)
+        if inspection.era is not None:
+            self._note(pick, f"{pick.release.version} is {inspection.era.text}")
+        self.sources[pick.key] = inspection
         for item in found.picks:
             built = self._presets.get(item.name)
             if item.built:
@@ -115,7 +128,10 @@ class Environments:
 
     def _inspected(self, pick: Pick) -> Inspection:
         if pick.key not in self._inspections:
-            self._inspections[pick.key] = self._inspector.static(pick.source)
+            inspection = self._inspector.static(pick.source)
+            if inspection.era is not None and self._past(inspection) is None:
+                inspection = replace(inspection, era=None)
+            self._inspections[pick.key] = inspection
         return self._inspections[pick.key]
 
     def _told(self, pick: Pick, inspection: Inspection, path: Path) -> Inspection:
@@ -145,6 +161,66 @@ class Environments:
         except HostError as error:
             text = f"{pick.label} has no wheel to use and cannot be built here: {error}"
             raise HostError(text, remedy=error.remedy) from error
+        except BuildError as error:
+            return self._ask_earlier(pick, inspection, wheels, error)
+
+    def _ask_earlier(
+        self, pick: Pick, inspection: Inspection, wheels: tuple[Pin, ...], error: BuildError
+    ) -> Inspection:
+        """Ask with the build requirements of an earlier time, of which one may still work."""
+        failed: dict[str, BuildError] = {}
+        earlier = self._earlier(pick, inspection, wheels, era.said(error))
+        for past, older in islice(earlier, 0 if inspection.era else error.eras):
+            try:
+                return self._inspector.dynamic(pick.source, past, older)
+            except BuildError as again:
+                failed[f"{past.era}"] = again
+        self._inspector.pass_over(inspection, era.all_failed(error, failed))
+        return inspection
+
+    def _earlier(
+        self, pick: Pick, inspection: Inspection, wheels: tuple[Pin, ...], why: str
+    ) -> Iterator[tuple[Inspection, tuple[Pin, ...]]]:
+        """The environments of earlier times that are no other's again, latest time first."""
+        supply = self._solver.supply
+        uploaded = supply.uploaded(pick.key, pick.source)
+        tried = [_labels(wheels)]
+        for until in era.times(uploaded, supply.target.python):
+            past = replace(inspection, era=Era(until=until, why=why))
+            older = self._past(past)
+            if older is not None and _labels(older) not in tried:
+                tried.append(_labels(older))
+                new = tuple(sorted(_labels(older) - tried[0]))
+                yield replace(past, era=Era(until=until, why=why, instead=new)), older
+
+    def _past(self, inspection: Inspection) -> tuple[Pin, ...] | None:
+        """The environment of an era, as wheels of its time; None where there are not all."""
+        path = ((inspection.name, inspection.version),)
+        try:
+            return self._wheels(self._environment(inspection, path, {}))
+        except ResolutionError:
+            return None
+
+    def past(
+        self, pick: Pick, today: Iterable[str], why: str
+    ) -> Iterator[tuple[Inspection, tuple[Pin, ...]]]:
+        """What an sdist can be built with besides the releases of ``today`` (``name version``).
+
+        Its backend is asked anew with those of an earlier time, latest time first. ``why``: what
+        came of those of today.
+        """
+        inspection = replace(self._inspector.static(pick.source), era=None)
+        for first, _ in self._earlier(pick, inspection, (), why):
+            self._asked.discard(pick.key)
+            try:
+                told = self._told(pick, first, ())
+            except BuildError:
+                told = first  # its build will fail too, and say why
+            pins = self._past(told)
+            labels = _labels(pins or ())
+            if pins and told.era and not labels <= frozenset(today):
+                instead = tuple(sorted(labels.difference(today)))
+                yield replace(told, era=replace(told.era, instead=instead)), pins
 
     def _wheels(self, found: Found) -> tuple[Pin, ...] | None:
         """Give a solution as one published wheel each, None where one has to be built."""
@@ -168,13 +244,24 @@ class Environments:
         self, inspection: Inspection, path: Path, presets: Mapping[NormalizedName, Version]
     ) -> Found:
         """Solve the build requirements of the package at the end of ``path``."""
+        until = inspection.era.until if inspection.era else None
         constraints = self._constraints(inspection)
-        key = (inspection.system.requires, tuple(map(str, constraints)), frozenset(presets))
+        said = tuple(map(str, constraints))
+        key = (inspection.system.requires, said, frozenset(presets), until)
         if key not in self._solved:
             requirements = self._applying(inspection)
             goal = Goal(requirements=requirements, constraints=constraints, presets=presets)
-            self._solved[key] = self._solve(goal, path)
+            if until is not None:
+                goal = replace(goal, presets={}, formats=_WHEELS)
+            self._solved[key] = self._solve(goal, path, self._solver_at(until))
         return self._solved[key]
+
+    def _solver_at(self, until: dt.datetime | None) -> Solver:
+        if until is None:
+            return self._solver
+        if until not in self._pasts:
+            self._pasts[until] = self._solver.until(until)
+        return self._pasts[until]
 
     def _constraints(self, inspection: Inspection) -> tuple[Requirement, ...]:
         """What a recipe says of the versions to build with, as far as it holds on the target."""
@@ -194,30 +281,34 @@ class Environments:
         target = self._solver.supply.target
         return tuple(bare(item) for item in requirements if target.evaluate(item))
 
-    def _solve(self, goal: Goal, path: Path) -> Found:
+    def _solve(self, goal: Goal, path: Path, solver: Solver) -> Found:
         """Satisfy build requirements with as much of what this run builds as they accept."""
-        result = self._attempt(goal, path)
+        result = self._attempt(goal, path, solver)
         if isinstance(result, Stuck) and goal.presets:
             kept: dict[NormalizedName, Version] = {}
             for name in sorted(result.seen & goal.presets.keys()):
                 tried = {**kept, name: goal.presets[name]}
-                if isinstance(self._attempt(replace(goal, presets=tried), path), Found):
+                if isinstance(self._attempt(replace(goal, presets=tried), path, solver), Found):
                     kept = tried
-            result = self._attempt(replace(goal, presets=kept), path)
+            result = self._attempt(replace(goal, presets=kept), path, solver)
         if isinstance(result, Found):
             return result
-        error = explain(goal, result, self._solver.supply)
+        error = explain(goal, result, solver.supply)
         name, version = path[-1]
         text = f"{name} {version} cannot be built: {error}"
         raise ResolutionError(text, remedy=error.remedy) from error
 
-    def _attempt(self, goal: Goal, path: Path) -> Found | Stuck:
-        return self._solver.solve(goal, Policy.WHEEL_FIRST, lambda pick: self.learn(pick, path))
+    def _attempt(self, goal: Goal, path: Path, solver: Solver) -> Found | Stuck:
+        return solver.solve(goal, Policy.WHEEL_FIRST, lambda pick: self.learn(pick, path))
 
     def _note(self, pick: Pick, text: str) -> None:
         note = Note(name=pick.name, text=text)
         if note not in self.notes:
             self.notes.append(note)
+
+
+def _labels(pins: Iterable[Pin]) -> frozenset[str]:
+    return frozenset(pin.label for pin in pins)
 
 
 def _entered(pick: Pick, path: Path) -> Path:

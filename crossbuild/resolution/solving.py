@@ -7,6 +7,7 @@ wheels are allowed to be built too, and then as many as possible forbidden again
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -93,6 +94,10 @@ class Solver:
     def __init__(self, uv: Uv, supply: Supply) -> None:
         self._uv = uv
         self.supply = supply
+
+    def until(self, time: dt.datetime) -> Solver:
+        """One that chooses among what had been uploaded at a time."""
+        return Solver(self._uv, self.supply.until(time))
 
     def solve(self, goal: Goal, policy: Policy, learn: Callable[[Pick], bool]) -> Found | Stuck:
         """Satisfy a goal by what its sdists really require.

@@ -6,6 +6,7 @@ runs here: what only its backend can tell counts as nothing until it is learned.
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
@@ -86,6 +87,18 @@ class Supply:
         self._listings: _Once[NormalizedName, Listing | None] = _Once()
         self._releases: _Once[tuple[NormalizedName, Formats, int], Releases] = _Once()
         self._published: _Once[str, Projection] = _Once()
+
+    def until(self, time: dt.datetime) -> Supply:
+        """The packages as they were at a time: without the files that were uploaded later."""
+        past = _Past(self._packages, time)
+        return Supply(past, self.target, whole=self._whole, direct={}, refused=self._refused)
+
+    def uploaded(self, key: PackageKey, file: File) -> dt.datetime | None:
+        """When a file was uploaded; None where the index has not this file, or does not tell."""
+        name, version = key
+        listing = self._listings.get(name, lambda: self._listed(name)) or {}
+        same = (item for item in listing.get(version, ()) if item.filename == file.filename)
+        return next((item.uploaded for item in same if item.sha256 == file.sha256), None)
 
     @property
     def refused(self) -> Mapping[str, str]:
@@ -173,6 +186,29 @@ class Supply:
         if found.invalid:
             self._refused[file.filename] = f"its metadata cannot be read: {found.invalid}"
         return found
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Listed:
+    releases: Listing
+
+
+class _Past:
+    """An index as it was; of files that nobody dates, what the user has at hand, all are there."""
+
+    def __init__(self, packages: Packages, until: dt.datetime) -> None:
+        self._packages = packages
+        self._until = until
+        self.metadata = packages.metadata
+        self.direct = packages.direct
+
+    def project(self, name: NormalizedName) -> _Listed:
+        listing = self._packages.project(name).releases
+        there = {version: tuple(filter(self._there, files)) for version, files in listing.items()}
+        return _Listed(releases={version: files for version, files in there.items() if files})
+
+    def _there(self, file: File) -> bool:
+        return file.uploaded is None or file.uploaded <= self._until
 
 
 class _Once(Generic[K, V]):
