@@ -15,6 +15,7 @@ from crossbuild.cli import request
 from crossbuild.cli.page import Page
 from crossbuild.cli.screen import Answer
 from crossbuild.errors import EXIT_OK, UsageError
+from crossbuild.lack import RECIPE
 from crossbuild.making import last_added
 from crossbuild.recipes import FAMILIES, Recipes
 from crossbuild.store import Store
@@ -60,8 +61,9 @@ def write_recipe(call: Call) -> Answer:
             f"no build of {name} was given anything by itself here",
             remedy="Build it first, without a recipe: --no-binary NAME --recipes none.",
         )
+    lacks = [item.lack for item in added if item.lack != RECIPE]
     said: Mapping[str, object] = {
-        "why": f"Its build asks for {wording.listing([item.lack for item in added])}, "
+        "why": f"Its build asks for {wording.listing(lacks) or 'what an image has not'}, "
         "and its sdist does not say which package has that.",
         "system": {FAMILIES[0]: [item.package for item in added]},
     }
