@@ -23,7 +23,8 @@ from crossbuild.building.backend import Workshop
 from crossbuild.building.calling import CrashError, HookError, Job
 from crossbuild.disk import guarded, hash_of, remove_tree
 from crossbuild.errors import BuildError, IntegrityError
-from crossbuild.model import BuildStep, File, RawWheel, Rung
+from crossbuild.ladder import Climb, Rung
+from crossbuild.model import BuildStep, File, RawWheel
 from crossbuild.report import Building, Level, Message
 from crossbuild.wheels import canonical, wheel
 from crossbuild.wheels.wheel import WheelContents
@@ -83,11 +84,13 @@ def build(
     workshop: Workshop,
     output: Path,
     log: Path,
+    climb: Climb,
     keep: Path | None = None,
 ) -> RawWheel:
     """Build the step's wheel from its sdist ``source`` into the directory ``output``.
 
-    ``environment`` are the wheels to build with. ``log`` is written anew. ``keep``: a directory
+    ``environment`` are the wheels to build with. ``log`` is written anew. ``climb`` gets every
+    attempt, also where none makes a wheel. ``keep``: a directory
     that gets what a failed build left, in ``NAME-VERSION-INTERPRETER/RUNG``. The same inputs
     give the same bytes. Raises BuildError, LimitError, IntegrityError, HostError, StorageError.
     """
@@ -111,7 +114,7 @@ def build(
             keep=keep and keep / _directory(step, workshop),
             generators=generators,
         )
-        made = _climb_or_keep(job, workshop, output, clock)
+        made = _climb_or_keep(job, workshop, output, _Records(clock=clock, climb=climb))
     _check_identity(made.contents, step)
     made.workshop.remember(source)
     return RawWheel(
@@ -121,6 +124,14 @@ def build(
         log=log,
         added=made.workshop.added,
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Records:
+    """What is written down of a build: how long its phases took, and all that was tried."""
+
+    clock: _Clock
+    climb: Climb
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,17 +148,17 @@ class _Made:
         return not self.contents.pure and not self.contents.elves
 
 
-def _climb_or_keep(job: Job, workshop: Workshop, output: Path, clock: _Clock) -> _Made:
+def _climb_or_keep(job: Job, workshop: Workshop, output: Path, records: _Records) -> _Made:
     """Climb the ladder; a failure also says where what it left is kept."""
     try:
-        return _climb(job, workshop, output, clock)
+        return _climb(job, workshop, output, records)
     except BuildError as error:
         if job.keep:
             error.remedy += f" What the build left is in {job.keep}."
         raise
 
 
-def _climb(job: Job, workshop: Workshop, output: Path, clock: _Clock) -> _Made:
+def _climb(job: Job, workshop: Workshop, output: Path, records: _Records) -> _Made:
     """Try rung after rung; the wheel of the first that makes a whole one.
 
     Where the image lacks something that its distribution has, the climb begins anew with it.
@@ -156,20 +167,21 @@ def _climb(job: Job, workshop: Workshop, output: Path, clock: _Clock) -> _Made:
     spare: _Made | None = None
     for rung in workshop.rungs:
         try:
-            with clock.measured(rung.value):
-                made = _attempt(job, rung, workshop, output)
+            with records.clock.measured(rung.value):
+                made = _attempt(job, rung, workshop, output, records.climb)
         except HookError as error:
-            if better := _mended(job, workshop, error, clock):
-                return _climb(job, better, output, clock)
+            if better := _mended(job, workshop, error, records.clock):
+                return _climb(job, better, output, records)
             failures.append((rung, error))
             if error.final:
                 break
             why = error.why
         else:
             spare = made
-            why = "they made a wheel for one platform that holds no code"
             if rung is not Rung.NATIVE or not made.lost_code:
                 return _kept_nothing(job, made)
+            why = "they made a wheel for one platform that holds no code"
+            records.climb.useless(why)
         if rung is not workshop.rungs[-1]:
             _tell(workshop, f"{job.label}: {_NEXT[rung]}: {why}")
     if spare:
@@ -195,16 +207,20 @@ def _names(workshop: Workshop) -> str:
     return wording.listing([str(item) for item in workshop.added])
 
 
-def _attempt(job: Job, rung: Rung, workshop: Workshop, output: Path) -> _Made:
+def _attempt(job: Job, rung: Rung, workshop: Workshop, output: Path, climb: Climb) -> _Made:
     """Build once, or twice where the emulator crashed."""
     raw = output / f"raw-{rung.name.lower()}"
     with job.log.open("a", encoding="utf-8") as log:
         log.write(f"crossbuild: {job.label} with the {rung.value}\n")
+    added = [item.package for item in workshop.added]
+    image = workshop.root.image.name
     try:
-        built = workshop.build(job, rung, raw)
+        with climb.trying(rung, image, added):
+            built = workshop.build(job, rung, raw)
     except CrashError as error:
         _tell(workshop, f"{job.label}: building again, for QEMU crashed: {error.why}")
-        built = workshop.build(job, rung, raw)
+        with climb.trying(rung, image, added):
+            built = workshop.build(job, rung, raw)
     whole = output / built.name
     canonical.rewrite(built, whole, job.epoch)
     with guarded(raw):

@@ -13,9 +13,13 @@ Sizes are bytes, times seconds, hashes SHA-256 in hexadecimal. Keys, all always 
                   from, reason (why this step), refused (file and reason), rung, phases (name to
                   seconds), grafted (libraries copied in by auditwheel), era (null, or of when its
                   build requirements are, because those of today failed: until, instead, why),
+                  tried (every attempt at a built wheel in its order, the one that made it too:
+                  rung, image, seconds, added (packages that the image had got for it), era (null,
+                  or the time its build requirements are of), error (null, or why what came of it
+                  is of no use)),
                   system_packages (package, and the lack it was added for, of the build image)
 ``failures``      one object per package that failed: name, version, step, error, remedy,
-                  exit_code, log (path), tail (its last lines)
+                  exit_code, log (path), tail (its last lines), tried (as above)
 ``build_requirements``  packages that were built only because a build needs them
 ``notes``         what the plan wants seen: name and text
 ``smoke``         state (``passed``, ``failed``, ``not run``, ``skipped``), reason, remedy, image,
@@ -106,6 +110,7 @@ def _package(wheel: VerifiedWheel, step: Step) -> dict[str, object]:
         "phases": {name: round(seconds, 3) for name, seconds in phases.items()},
         "grafted": list(origin.grafted),
         "era": origin.era.to_json() if origin.era else None,
+        "tried": [attempt.to_json() for attempt in origin.tried],
         "system_packages": [{"package": item.package, "lack": item.lack} for item in origin.added],
     }
 
@@ -131,6 +136,7 @@ def _failure(item: Failure) -> dict[str, object]:
         "exit_code": item.exit_code,
         "log": str(item.log) if item.log else None,
         "tail": list(item.tail),
+        "tried": [attempt.to_json() for attempt in item.tried],
     }
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from crossbuild import wording
-from crossbuild.errors import BuildError
+from crossbuild.errors import BuildError, CrossbuildError
 
 MOST = 3
 """Times that are tried for one package."""
@@ -96,7 +96,7 @@ def dated(error: BuildError, era: Era) -> Era:
     return replace(era, why=said(error))
 
 
-def said(error: BuildError) -> str:
+def said(error: CrossbuildError) -> str:
     """What an error says besides which package it is about."""
     return str(error).partition("could not be built: ")[2] or str(error)
 

@@ -15,10 +15,11 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName
 
-from crossbuild import build, era, repair, verify, wording
+from crossbuild import build, era, ladder, repair, verify, wording
 from crossbuild.building.backend import Workshop
-from crossbuild.errors import BuildError, CrossbuildError
+from crossbuild.errors import BuildError, CrossbuildError, RepairError
 from crossbuild.lack import RECIPE, Addition
+from crossbuild.ladder import Climb, Rung
 from crossbuild.model import (
     BuildStep,
     EnvironmentPin,
@@ -28,7 +29,8 @@ from crossbuild.model import (
     PackageKey,
     Plan,
     Provenance,
-    Rung,
+    RawWheel,
+    RepairedWheel,
     VerifiedWheel,
 )
 from crossbuild.process import CancelledError
@@ -99,13 +101,14 @@ class Maker:
         label = step.pin.label
         log = self._log(step)
         emit = self._services.reporter.emit
+        climb = Climb()
         try:
-            wheel = self._made(step, log)
+            wheel = self._made(step, log, climb)
         except CancelledError:
             raise
         except CrossbuildError as error:
             emit(Building(package=label, phase=None, ok=False, detail=str(error)))
-            return _failure(step, error, log)
+            return _failure(step, error, log, climb)
         emit(Building(package=label, phase=None, detail=wheel.path.name))
         self._keep_added(wheel)
         self._wheels[step.pin.name, step.pin.version] = wheel
@@ -121,13 +124,13 @@ class Maker:
         name = f"{step.pin.name}-{step.pin.version}-{target.interpreter}-{target.platform}.log"
         return self._services.store.root / "logs" / name
 
-    def _made(self, step: BuildStep, log: Path) -> VerifiedWheel:
+    def _made(self, step: BuildStep, log: Path, climb: Climb) -> VerifiedWheel:
         """Build with the build requirements of the plan; should they fail, with earlier ones."""
         archive = self._files[step.source.url]
         try:
-            wheel = self._attempted(self._remembered(step, archive), log)
+            wheel = self._attempted(self._remembered(step, archive), log, climb)
         except BuildError as error:
-            wheel = self._made_earlier(step, log, error)
+            wheel = self._made_earlier(step, log, climb, error)
         if wheel.provenance.era is not None:
             self._bench.remember(archive, wheel.provenance.era)
         return wheel
@@ -140,21 +143,24 @@ class Maker:
         steps = self._bench.earlier(step, known.why)
         return next((s for s in steps if s.era and s.era.until == known.until), step)
 
-    def _made_earlier(self, step: BuildStep, log: Path, error: BuildError) -> VerifiedWheel:
+    def _made_earlier(
+        self, step: BuildStep, log: Path, climb: Climb, error: BuildError
+    ) -> VerifiedWheel:
         """Build with the build requirements of an earlier time; raise ``error`` if all fail."""
         failed: dict[str, BuildError] = {}
         for past in islice(self._bench.earlier(step, era.said(error)), error.eras):
             text = f"{step.pin.label}: trying {past.era}, for with those of today: {error}"
             self._services.reporter.emit(Message(text=text, level=Level.WARNING))
             try:
-                return self._attempted(past, log.with_suffix(f".{len(failed) + 1}.log"))
+                return self._attempted(past, log.with_suffix(f".{len(failed) + 1}.log"), climb)
             except BuildError as again:
                 failed[f"{past.era}"] = again
         if self._bench.era(self._files[step.source.url]) is not None:
             self._bench.remember(self._files[step.source.url], None)
         raise era.all_failed(error, failed)
 
-    def _attempted(self, step: BuildStep, log: Path) -> VerifiedWheel:
+    def _attempted(self, step: BuildStep, log: Path, climb: Climb) -> VerifiedWheel:
+        climb.era = step.era.until if step.era else None
         if step.era is not None:
             self._fetch([step])
         environment = tuple(self._installed(item) for item in step.environment)
@@ -162,7 +168,7 @@ class Maker:
         key = build.key(step, environment, workshop)
         self._tell(step, workshop)
         with self._services.store.lock(f"{_BUILT}-{key}"):
-            return self._kept(step, key) or self._make(step, environment, workshop, log)
+            return self._kept(step, key) or self._make(step, environment, workshop, log, climb)
 
     def _tell(self, step: BuildStep, workshop: Workshop) -> None:
         """Say what a recipe adds to the image."""
@@ -192,11 +198,17 @@ class Maker:
                 Addition(package=item[0], lack=item[1]) for item in record.get("added", ())
             ),
             era=step.era,
+            tried=tuple(map(ladder.from_json, record.get("tried", ()))),
         )
         return _verified(step, path, record["sha256"], provenance)
 
     def _make(
-        self, step: BuildStep, environment: tuple[Path, ...], workshop: Workshop, log: Path
+        self,
+        step: BuildStep,
+        environment: tuple[Path, ...],
+        workshop: Workshop,
+        log: Path,
+        climb: Climb,
     ) -> VerifiedWheel:
         store = self._services.store
         with store.scratch(step.pin.name) as scratch:
@@ -207,13 +219,14 @@ class Maker:
                 workshop=workshop,
                 output=scratch,
                 log=log,
+                climb=climb,
                 keep=store.root / "kept" if self._keep else None,
             )
             # What was added has to be known to find this wheel again, and for its libraries.
             workshop = workshop.equipped(raw.added)
             phases = dict(raw.phases)
             with self._phase(step, "repair", phases):
-                repaired = repair.repair(raw, self._target, workshop.root, scratch / "repaired")
+                repaired = self._repaired(raw, workshop, scratch, climb)
             with self._phase(step, "verify", phases):
                 verify.check(repaired.path, self._target)
             path, sha256 = store.adopt(repaired.path, repaired.path.name, repaired.sha256)
@@ -225,10 +238,20 @@ class Maker:
             grafted=repaired.grafted,
             added=raw.added,
             era=step.era,
+            tried=tuple(climb.attempts),
         )
         key = build.key(step, environment, workshop)
         store.put_record(_BUILT, key, _record(path, sha256, provenance))
         return _verified(step, path, sha256, provenance)
+
+    def _repaired(
+        self, raw: RawWheel, workshop: Workshop, scratch: Path, climb: Climb
+    ) -> RepairedWheel:
+        try:
+            return repair.repair(raw, self._target, workshop.root, scratch / "repaired")
+        except RepairError as error:
+            climb.useless(str(error))
+            raise
 
     @contextlib.contextmanager
     def _phase(self, step: BuildStep, name: str, phases: dict[str, float]) -> Iterator[None]:
@@ -257,6 +280,7 @@ def _record(path: Path, sha256: str, provenance: Provenance) -> dict[str, object
         "phases": dict(provenance.phases or {}),
         "grafted": list(provenance.grafted),
         "added": [[item.package, item.lack] for item in provenance.added],
+        "tried": [attempt.to_json() for attempt in provenance.tried],
     }
 
 
@@ -271,7 +295,7 @@ def _verified(step: BuildStep, path: Path, sha256: str, provenance: Provenance) 
     )
 
 
-def _failure(step: BuildStep, error: CrossbuildError, log: Path) -> Failure:
+def _failure(step: BuildStep, error: CrossbuildError, log: Path, climb: Climb) -> Failure:
     return Failure(
         name=step.pin.name,
         version=step.pin.version,
@@ -281,6 +305,7 @@ def _failure(step: BuildStep, error: CrossbuildError, log: Path) -> Failure:
         exit_code=error.exit_code,
         log=log if log.exists() else None,
         tail=error.tail if isinstance(error, BuildError) else (),
+        tried=tuple(climb.attempts),
     )
 
 

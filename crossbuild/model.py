@@ -19,6 +19,7 @@ from packaging.version import Version
 from crossbuild.era import Era
 from crossbuild.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_UNPROVEN, VerificationError
 from crossbuild.lack import Addition
+from crossbuild.ladder import Attempt, Rung
 from crossbuild.proof import SmokeResult, SmokeState
 from crossbuild.recipe import Recipe
 
@@ -279,20 +280,6 @@ class Builder(enum.Enum):
     CIBUILDWHEEL_NATIVE = "cibuildwheel+native"
 
 
-class Rung(enum.Enum):
-    """Which compilers made a wheel (DESIGN section 4, the ladder), and who called them."""
-
-    NATIVE = "native compiler"
-    EMULATED = "emulated compiler"
-    CIBUILDWHEEL = "cibuildwheel"
-    CIBUILDWHEEL_NATIVE = "cibuildwheel with the native compiler"
-
-    @property
-    def by_cibuildwheel(self) -> bool:
-        """Whether cibuildwheel built and repaired it, as the package's authors say."""
-        return self in {Rung.CIBUILDWHEEL, Rung.CIBUILDWHEEL_NATIVE}
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RawWheel:
     """What a build left: a wheel on the host, not yet repaired. ``phases`` in seconds.
@@ -329,7 +316,8 @@ class Origin(enum.Enum):
 class Provenance:
     """How one wheel came to be; ``rung``, ``phases`` and ``added`` as in ``RawWheel``.
 
-    ``era``: when its build requirements are of, None: of the day it was built.
+    ``era``: when its build requirements are of, None: of the day it was built. ``tried`` has
+    every attempt at it, the one that made it too.
     """
 
     origin: Origin
@@ -339,6 +327,7 @@ class Provenance:
     grafted: tuple[str, ...] = ()
     added: tuple[Addition, ...] = ()
     era: Era | None = None
+    tried: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -355,7 +344,10 @@ class VerifiedWheel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
-    """A package that failed: the others go on. ``tail`` has the last lines of its log."""
+    """A package that failed: the others go on. ``tail`` has the last lines of its log.
+
+    ``tried`` has every attempt at it.
+    """
 
     name: NormalizedName
     version: Version
@@ -365,6 +357,7 @@ class Failure:
     exit_code: int
     log: Path | None
     tail: tuple[str, ...] = ()
+    tried: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

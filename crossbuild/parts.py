@@ -7,9 +7,10 @@ A part is a directory: the wheels, the logs of what failed, and ``part.json``, s
 ``plan``      the plan's digest (``crossbuild.planfile``): a part belongs to one plan
 ``target``    as in the plan
 ``wheels``    name, version, file, sha256, size, origin, rung, phases (name to seconds), grafted,
-              added (pairs of a package of the image's distribution and why), era (as in a plan)
+              added (pairs of a package of the image's distribution and why), era (as in a plan),
+              tried (as in a report)
 ``failures``  name, version, step, error, remedy, exit_code, log (a file of the part, or null),
-              tail (its last lines)
+              tail (its last lines), tried (as in a report)
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from crossbuild import era
+from crossbuild import era, ladder
 from crossbuild.disk import full_guarded, hash_of
 from crossbuild.errors import EXIT_OK, IntegrityError, UsageError
 from crossbuild.lack import Addition
+from crossbuild.ladder import Attempt, Rung
 from crossbuild.model import (
     BuildStep,
     Failure,
@@ -35,7 +37,6 @@ from crossbuild.model import (
     PackageKey,
     Plan,
     Provenance,
-    Rung,
     VerifiedWheel,
 )
 from crossbuild.planfile import Planned
@@ -110,6 +111,7 @@ def _wheel(made: VerifiedWheel) -> dict[str, object]:
         "grafted": list(origin.grafted),
         "added": [[item.package, item.lack] for item in origin.added],
         "era": origin.era.to_json() if origin.era else None,
+        "tried": [attempt.to_json() for attempt in origin.tried],
     }
 
 
@@ -123,6 +125,7 @@ def _failure(failure: Failure) -> dict[str, object]:
         "exit_code": failure.exit_code,
         "log": failure.log.name if failure.log else None,
         "tail": list(failure.tail),
+        "tried": [attempt.to_json() for attempt in failure.tried],
     }
 
 
@@ -240,6 +243,7 @@ def _verified(said: Mapping[str, Any], step: BuildStep, path: Path) -> VerifiedW
             grafted=tuple(said["grafted"]),
             added=tuple(Addition(package=item[0], lack=item[1]) for item in said.get("added", ())),
             era=era.from_json(said.get("era")),
+            tried=_tried(said),
         ),
     )
 
@@ -254,4 +258,10 @@ def _failed(said: Mapping[str, Any], step: BuildStep, directory: Path) -> Failur
         exit_code=said["exit_code"],
         log=directory / Path(said["log"]).name if said["log"] else None,
         tail=tuple(said["tail"]),
+        tried=_tried(said),
     )
+
+
+def _tried(said: Mapping[str, Any]) -> tuple[Attempt, ...]:
+    """The attempts of a record; none in one that an older crossbuild wrote."""
+    return tuple(map(ladder.from_json, said.get("tried", ())))

@@ -7,6 +7,7 @@ from pathlib import Path
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
+from crossbuild.ladder import Rung
 from crossbuild.model import (
     BuildStep,
     BuildSystem,
@@ -21,7 +22,6 @@ from crossbuild.model import (
     Provenance,
     Refusal,
     ReuseStep,
-    Rung,
     RunResult,
     Step,
     Verdict,

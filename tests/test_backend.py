@@ -17,7 +17,8 @@ from crossbuild.building.environment import PREFIX
 from crossbuild.catalog import Role
 from crossbuild.engine.base import Limits, Stop, Tree
 from crossbuild.errors import BuildError, HostError, LimitError
-from crossbuild.model import Inspection, Rung
+from crossbuild.ladder import Rung
+from crossbuild.model import Inspection
 from crossbuild.report import Event, Waiting
 from crossbuild.resolution.uv import Uv
 from crossbuild.store import Store

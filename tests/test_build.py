@@ -17,7 +17,8 @@ from crossbuild.building.backend import Workshop
 from crossbuild.engine.base import Limits, Root, Stop
 from crossbuild.engine.rootfs import RootfsEngine
 from crossbuild.errors import BuildError, IntegrityError, LimitError
-from crossbuild.model import BuildStep, BuildSystem, File, Kind, Pin, RawWheel, RepairedWheel, Rung
+from crossbuild.ladder import Climb, Rung
+from crossbuild.model import BuildStep, BuildSystem, File, Kind, Pin, RawWheel, RepairedWheel
 from crossbuild.report import Message
 from crossbuild.resolution.uv import Uv
 from crossbuild.store import Store
@@ -71,6 +72,7 @@ class Bench:
         self.log = directory / "demo.log"
         self.reporter = Recorder()
         self.engine = FakeEngine(directory / "fake")
+        self.climb = Climb()
 
     def build(self, *outcomes: Outcome, keep: bool = False, native: bool = True) -> RawWheel:
         self.engine.outcomes = list(outcomes)
@@ -83,6 +85,7 @@ class Bench:
             workshop=shop,
             output=self.directory / "out",
             log=self.log,
+            climb=self.climb,
             keep=self.directory / "kept" if keep else None,
         )
 
@@ -128,6 +131,8 @@ def test_the_images_own_compilers_come_second(bench: Bench, tmp_path: Path) -> N
     assert bench.said[0].endswith("a.c:1:1: error: no such thing")
     assert "native compiler\n" in raw.log.read_text()
     assert "emulated compiler\n" in raw.log.read_text()
+    ends = [(attempt.rung, attempt.error) for attempt in bench.climb.attempts]
+    assert ends == [(Rung.NATIVE, "a.c:1:1: error: no such thing"), (Rung.EMULATED, None)]
 
 
 def test_without_a_toolchain_there_is_one_rung(bench: Bench, tmp_path: Path) -> None:
@@ -170,6 +175,7 @@ def test_a_crash_is_tried_again_once(bench: Bench, tmp_path: Path) -> None:
     raw = bench.build(CRASHED, made(tmp_path / "w"))
     assert (raw.rung, bench.rungs) == (Rung.NATIVE, [Rung.NATIVE, Rung.NATIVE])
     assert ["building again, for QEMU crashed" in text for text in bench.said] == [True]
+    assert [attempt.error is None for attempt in bench.climb.attempts] == [False, True]
 
 
 def test_a_second_crash_is_the_end(bench: Bench) -> None:
@@ -183,6 +189,7 @@ def test_a_wheel_that_lost_its_code_is_built_again(bench: Bench, tmp_path: Path)
     raw = bench.build(made(tmp_path / "w", code=False), made(tmp_path / "w"))
     assert (raw.rung, bench.rungs) == (Rung.EMULATED, [Rung.NATIVE, Rung.EMULATED])
     assert "holds no code" in bench.said[0]
+    assert "holds no code" in str(bench.climb.attempts[0].error)
 
 
 @pytest.mark.parametrize("second", [FAILED, None])
@@ -396,6 +403,7 @@ def _built_and_repaired(
         workshop=shop,
         output=directory,
         log=directory / "build.log",
+        climb=Climb(),
     )
     repaired = repair.repair(raw, TARGET, shop.root, directory / "repaired")
     verify.check(repaired.path, TARGET)

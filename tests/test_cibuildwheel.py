@@ -19,7 +19,8 @@ from crossbuild.building.cibuildwheel import REQUIRES, Cibuildwheel, Place
 from crossbuild.building.sources import LEGACY
 from crossbuild.engine.base import Limits, Tree
 from crossbuild.errors import HostError, LimitError
-from crossbuild.model import RawWheel, Rung
+from crossbuild.ladder import Rung
+from crossbuild.model import RawWheel
 from crossbuild.store import Store
 from tests.elves import shared_object
 from tests.test_backend import TARGET

@@ -16,7 +16,8 @@ from crossbuild.catalog import Role
 from crossbuild.engine.base import Limits, Root
 from crossbuild.engine.containers import container
 from crossbuild.errors import BuildError
-from crossbuild.model import RawWheel, Rung
+from crossbuild.ladder import Climb, Rung
+from crossbuild.model import RawWheel
 from crossbuild.store import Store
 from tests.fakeengine import FakeEngine, Outcome
 from tests.test_backend import Recorder, toolchain, workshop
@@ -58,7 +59,7 @@ def built(bench: Bench, guest: Guest, *outcomes: Outcome, native: bool = False) 
     )
     return build.build(
         step(bench.archive), bench.archive, [],
-        workshop=shop, output=bench.directory / "out", log=bench.log,
+        workshop=shop, output=bench.directory / "out", log=bench.log, climb=Climb(),
     )  # fmt: skip
 
 

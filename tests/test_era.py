@@ -248,6 +248,10 @@ def test_a_build_that_todays_tools_break_is_made_with_those_of_its_time(shop: Sh
     assert found.provenance.era is not None
     assert found.provenance.era.instead == ("tool 1",)
     assert found.provenance.era.why == "AttributeError: no Feature"
+    assert [(attempt.error, attempt.era) for attempt in found.provenance.tried] == [
+        ("AttributeError: no Feature", None),
+        (None, found.provenance.era.until),
+    ]
     said = [event.text for event in shop.reporter.events if isinstance(event, Message)]
     assert len(said) == 1
     assert said[0].startswith("demo 1.0: trying the build requirements of 2023-03 (tool 1), for ")
@@ -263,6 +267,7 @@ def test_the_second_run_begins_where_the_first_one_ended(shop: Shop) -> None:
         found, engine = shop.make(plan)
         assert isinstance(found, VerifiedWheel)
         assert found.provenance.origin is Origin.BUILT_EARLIER
+        assert len(found.provenance.tried) == 2
         assert found.provenance.era is not None
         assert not engine.asked
 
@@ -275,6 +280,10 @@ def test_when_neither_works_both_are_told_and_nothing_is_remembered(shop: Shop) 
         "demo 1.0 could not be built: AttributeError: no Feature "
         "(with the build requirements of 2023-03 (tool 1): TypeError: too old)"
     )
+    assert [attempt.error for attempt in found.tried] == [
+        "AttributeError: no Feature",
+        "TypeError: too old",
+    ]
     assert tools(shop.plan().builds) == ["tool 2"]
 
 

@@ -17,7 +17,8 @@ from crossbuild.engine.base import Limits, Root
 from crossbuild.engine.images.supplies import equipped
 from crossbuild.errors import BuildError, HostError, NetworkError
 from crossbuild.lack import Addition, Lack
-from crossbuild.model import RawWheel, Rung
+from crossbuild.ladder import Climb, Rung
+from crossbuild.model import RawWheel
 from crossbuild.report import Message
 from crossbuild.resolution.uv import Uv
 from crossbuild.store import Store
@@ -72,6 +73,7 @@ class Bench:
         self.engine = Engine(directory / "fake")
         self.reporter = Recorder()
         self.packages: Mapping[str, str] = PACKAGES
+        self.climb = Climb()
 
     def workshop(self, *, mends: bool = True) -> Workshop:
         mender = Mender(
@@ -100,6 +102,7 @@ class Bench:
             workshop=self.workshop(mends=mends).known(self.archive),
             output=self.directory / "out",
             log=self.directory / "demo.log",
+            climb=self.climb,
         )
 
     @property
@@ -124,6 +127,8 @@ def test_what_lacks_is_added_and_the_native_compilers_try_again(
     assert (raw.rung, bench.rungs) == (Rung.NATIVE, [Rung.NATIVE, Rung.NATIVE])
     assert bench.said == ["demo 1.0: added libldap-dev (lber.h)"]
     assert "added libldap-dev (lber.h)" in raw.log.read_text()
+    tried = [(attempt.added, attempt.error is None) for attempt in bench.climb.attempts]
+    assert tried == [((), False), (("libldap-dev",), True)]
 
 
 def test_what_was_added_is_remembered_and_so_is_the_key(bench: Bench, tmp_path: Path) -> None:

@@ -15,13 +15,13 @@ from packaging.requirements import Requirement
 from crossbuild import parts, planfile
 from crossbuild.disk import hash_of
 from crossbuild.errors import CrossbuildError, IntegrityError, UsageError
+from crossbuild.ladder import Attempt, Rung
 from crossbuild.model import (
     BuildStep,
     Failure,
     Origin,
     Plan,
     Provenance,
-    Rung,
     VerifiedWheel,
     Wanted,
 )
@@ -32,6 +32,7 @@ from tests.answers import TARGET
 
 GOOD, FINE, BAD = (answers.built(name, "1.0", {}) for name in ("good", "fine", "bad"))
 PLAN = Plan(steps=(BAD, FINE, answers.fetched("numpy", "1.26.4"), GOOD))
+TRIED = (Attempt(rung=Rung.NATIVE, image="bookworm-aarch64", seconds=1.5, error="gcc: no"),)
 PLANNED = planfile.planned(PLAN, TARGET, Wanted(requirements=(Requirement("good"),)))
 
 
@@ -50,6 +51,7 @@ def made(step: BuildStep, directory: Path) -> VerifiedWheel:
             rung=Rung.NATIVE,
             phases={"build": 1.5},
             grafted=("libz.so.1",),
+            tried=TRIED,
         ),
     )
 
@@ -63,6 +65,7 @@ def failed(step: BuildStep, directory: Path) -> Failure:
         version=step.pin.version,
         log=log,
         tail=("gcc: no",),
+        tried=TRIED,
     )
 
 
@@ -105,11 +108,12 @@ def test_parts_are_joined_in_the_plans_order(whole: tuple[Path, Path, Path]) -> 
         rung=Rung.NATIVE,
         phases={"build": 1.5},
         grafted=("libz.so.1",),
+        tried=TRIED,
     )
     assert isinstance(failure, Failure)
     assert failure == replace(
         answers.FAILURE, name=BAD.pin.name, version=BAD.pin.version,
-        log=bad.resolve() / "bad.log", tail=("gcc: no",),
+        log=bad.resolve() / "bad.log", tail=("gcc: no",), tried=TRIED,
     )  # fmt: skip
 
 

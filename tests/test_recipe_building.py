@@ -12,7 +12,8 @@ import pytest
 from crossbuild import build, recipes
 from crossbuild.building.calling import HookError
 from crossbuild.engine.base import Root
-from crossbuild.model import RawWheel, Rung
+from crossbuild.ladder import Climb, Rung
+from crossbuild.model import RawWheel
 from crossbuild.recipe import Recipe
 from tests.fakeengine import Outcome
 from tests.test_build import FAILED, made, step
@@ -54,6 +55,7 @@ def built(bench: Bench, said: Recipe, *outcomes: Outcome, mends: bool = True) ->
         workshop=bench.workshop(mends=mends).known(bench.archive, said),
         output=bench.directory / "out",
         log=bench.directory / "demo.log",
+        climb=Climb(),
     )
 
 

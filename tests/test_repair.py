@@ -15,7 +15,8 @@ from crossbuild import catalog, process, repair
 from crossbuild.catalog import Role
 from crossbuild.engine.base import Root
 from crossbuild.errors import HostError, IntegrityError, RepairError
-from crossbuild.model import RawWheel, Rung
+from crossbuild.ladder import Rung
+from crossbuild.model import RawWheel
 from crossbuild.target import Target
 from crossbuild.wheels import canonical, wheel
 from tests.wheels import wheel as make_wheel

@@ -33,7 +33,8 @@ from crossbuild.engine.base import Engine, Limits, Root, Session, Tree
 from crossbuild.engine.images import supplies
 from crossbuild.errors import BuildError, HostError
 from crossbuild.lack import Addition
-from crossbuild.model import BuildSystem, Inspection, Rung
+from crossbuild.ladder import Rung
+from crossbuild.model import BuildSystem, Inspection
 from crossbuild.platforms import dotted
 from crossbuild.recipe import Compilers, Recipe
 from crossbuild.report import Building, Level, Message, Reporter, Silent, waiting

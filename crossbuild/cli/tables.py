@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from rich.cells import cell_len
@@ -12,12 +13,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from crossbuild import wording
+from crossbuild import ladder, wording
 from crossbuild.checkup import CheckUp
 from crossbuild.cli.page import Page, said
 from crossbuild.cli.proofs import proven
 from crossbuild.cli.render import Glyphs
 from crossbuild.errors import EXIT_OK, EXIT_UNPROVEN
+from crossbuild.ladder import Attempt
 from crossbuild.model import (
     BuildStep,
     Failure,
@@ -192,10 +194,15 @@ def _wheels(wheels: Iterable[VerifiedWheel]) -> Table:
 
 
 def _how(wheel: VerifiedWheel) -> str:
-    """How a built wheel was made: by which compiler, in what time, with which libraries."""
+    """How a built wheel was made: by which compiler, in what time, with which libraries.
+
+    What was tried before is shown, but where the packages that were added tell of it.
+    """
     parts = [wheel.provenance.rung.value] if wheel.provenance.rung else []
     if wheel.provenance.phases and wheel.provenance.origin is Origin.BUILT:
         parts.append(wording.duration(sum(wheel.provenance.phases.values())))
+    if vain := _vain(wheel.provenance.tried):
+        parts.append(f"after {ladder.told(vain)}")
     if wheel.provenance.added:
         packages = [item.package for item in wheel.provenance.added]
         parts.append(f"added {wording.listing(packages)}")
@@ -204,9 +211,17 @@ def _how(wheel: VerifiedWheel) -> str:
     return ", ".join(parts)
 
 
+def _vain(tried: Sequence[Attempt]) -> list[Attempt]:
+    """The attempts that failed, without those whose lack was mended."""
+    pairs = pairwise(tried)
+    return [before for before, after in pairs if before.error and before.added == after.added]
+
+
 def _failure(failure: Failure, page: Page) -> Table:
     head = f"{failure.name} {failure.version} failed ({failure.step}): {failure.error}"
-    more = [failure.remedy] if failure.remedy else []
+    more = [f"Tried: {ladder.told(failure.tried)}."] if failure.tried else []
+    if failure.remedy:
+        more.append(failure.remedy)
     if failure.log is not None and str(failure.log) not in failure.remedy:
         more.append(f"Log: {failure.log}")
     return said(page, "failed", head, *more)
