@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import uv
 from _pytest.mark.structures import ParameterSet
 
 NEWEST = 13
@@ -22,6 +24,13 @@ def interpreter(version: str) -> str | None:
     if found:
         return str(found[-1])
     return shutil.which(f"python{version}", path="/usr/local/bin:/usr/bin")
+
+
+def packaging(version: str, directory: Path) -> Path:
+    """Install packaging into ``directory``, as new as Python X.Y can take it: not always ours."""
+    argv = [uv.find_uv_bin(), "pip", "install", "--quiet", "--target", str(directory)]
+    subprocess.run([*argv, "--python-version", version, "packaging"], check=True)
+    return directory
 
 
 def each(oldest: int = 6, newest: int = NEWEST) -> list[ParameterSet]:

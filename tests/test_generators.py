@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -228,16 +229,16 @@ def test_native_generators_write_what_emulated_ones_write(
 ) -> None:
     """Cython with another package's .pxd and a condition on the machine; ninja; CMake."""
     indexes = configuration.load(dict(os.environ), home=tmp_path)
-    http = Http(indexes.transport, indexes.logins)
-    index = Index(indexes, http, shared_store)
     natives = Natives(shared_store, reporter=Silent(), environment=dict(os.environ))
-    made = finder(index, http, shared_store, natives, Recorder(), TARGET)
-    files = [_wheel(index, name, version) for name, version in VERSIONS.items()]
-    wheels = made._download(files)
-    inline = "cdef inline double grown(double x): return x\n"
-    part = {"other/__init__.py": "", "other/part.pxd": inline}
-    wheels.append(wheel(tmp_path, "other", "1.0", files=part))
-    found = made.of(wheels)
+    with closing(Http(indexes.transport, indexes.logins)) as http:
+        index = Index(indexes, http, shared_store)
+        made = finder(index, http, shared_store, natives, Recorder(), TARGET)
+        files = [_wheel(index, name, version) for name, version in VERSIONS.items()]
+        wheels = made._download(files)
+        inline = "cdef inline double grown(double x): return x\n"
+        part = {"other/__init__.py": "", "other/part.pxd": inline}
+        wheels.append(wheel(tmp_path, "other", "1.0", files=part))
+        found = made.of(wheels)
     assert found is not None
     interpreter = build_root.image.interpreter((3, 11))
     assert isinstance(interpreter, Interpreter)

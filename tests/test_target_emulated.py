@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import packaging
 import pytest
 
 from crossbuild import catalog
@@ -14,6 +13,7 @@ from crossbuild.catalog import Image, Role
 from crossbuild.engine.base import WORK, Engine
 from crossbuild.platforms import dotted
 from crossbuild.target import Target
+from tests import pythons
 
 pytestmark = [pytest.mark.emulation, pytest.mark.network]
 
@@ -53,7 +53,8 @@ def _asked(engine: Engine, image: Image, python: str, directory: Path) -> dict[s
     interpreter = image.interpreter(targets[0].python)
     assert interpreter is not None
     with engine.session(engine.prepare(image, Role.TARGET)) as session:
-        session.put(Path(packaging.__file__).parent, f"{WORK}/packaging")
+        known = pythons.packaging(python, directory / "site") / "packaging"
+        session.put(known, f"{WORK}/packaging")
         session.put(probe, f"{WORK}/probe.py")
         done = session.run([interpreter.command, f"{WORK}/probe.py", json.dumps(floors)])
         assert done.ok, done.output

@@ -219,7 +219,10 @@ def _compiled(library: Path, name: str, program: str) -> Path | None:
 
 
 def _is_elf(path: Path) -> bool:
-    return path.is_file() and path.open("rb").read(4) == b"\x7fELF"
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(4) == b"\x7fELF"
 
 
 def _cython(target: Target) -> str:

@@ -86,11 +86,14 @@ class Call:
                 reporter.emit(Message(text=warning, level=Level.WARNING))
             store = Store(request.cache(self.options, self.around), reporter=reporter)
             store.sweep()
-            with store.scratch("uv") as scratch:
-                yield self._opened(indexes, reporter, store, Uv.find(scratch))
+            http = Http(indexes.transport, indexes.logins)
+            with contextlib.closing(http), store.scratch("uv") as scratch:
+                index = Index(indexes, http, store, reporter=reporter)
+                yield self._opened(index, http, reporter, store, Uv.find(scratch))
 
-    def _opened(self, indexes: Indexes, reporter: Reporter, store: Store, uv: Uv) -> Services:
-        http = Http(indexes.transport, indexes.logins)
+    def _opened(
+        self, index: Index, http: Http, reporter: Reporter, store: Store, uv: Uv
+    ) -> Services:
         registry = request.registry(self.options, self.around)
         engine = opening.opened(
             store,
@@ -103,7 +106,7 @@ class Call:
         return Services(
             store=store,
             http=http,
-            index=Index(indexes, http, store, reporter=reporter),
+            index=index,
             uv=uv,
             engine=engine,
             obtainable=roots.obtainable(store, registry),
@@ -210,7 +213,8 @@ def _reach(call: Call) -> str:
     if not indexes.urls:
         return "none is to be used"
     transport = replace(indexes.transport, timeout=_PATIENCE)
-    Http(transport, indexes.logins).get(f"{indexes.urls[-1]}/pip/")
+    with contextlib.closing(Http(transport, indexes.logins)) as http:
+        http.get(f"{indexes.urls[-1]}/pip/")
     return f"{indexes.urls[-1]} answers"
 
 

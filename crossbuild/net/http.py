@@ -51,6 +51,7 @@ class Part:
 class Http:
     """A client for one run; its methods may be called from any thread.
 
+    Whoever opens it closes it.
     ``pause`` is the first pause before trying again, in seconds; each next one is twice as
     long, and all are varied at random so that many clients do not come back together.
     """
@@ -68,6 +69,10 @@ class Http:
         self._sizes: dict[str, int | None] = {}
         self._whole: set[str] = set()
         self._session = self._opened()
+
+    def close(self) -> None:
+        """Close the connections that are kept open for what is asked next."""
+        self._session.close()
 
     def get(self, url: str, *, accept: str = "*/*") -> requests.Response | None:
         """The answer with its body in memory, or None where the server has nothing (404, 410).

@@ -13,7 +13,10 @@ from tests.e2e.conftest import Crossbuild
 
 pytestmark = [pytest.mark.emulation, pytest.mark.network]
 
-PSYCOPG2 = ("psycopg2==2.9.10", "--python", "3.9", "--target", "manylinux_2_28_aarch64")
+PSYCOPG2 = (
+    *("psycopg2==2.9.10", "--recipes", "none"),
+    *("--python", "3.9", "--target", "manylinux_2_28_aarch64"),
+)
 
 
 def report(output: Path) -> dict[str, object]:

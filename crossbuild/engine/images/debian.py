@@ -29,7 +29,7 @@ from crossbuild.errors import (
     IntegrityError,
     NetworkError,
 )
-from crossbuild.platforms import Arch, dotted
+from crossbuild.platforms import ARCHES, Arch, dotted
 
 MANIFEST = "etc/crossbuild-packages"
 """In every root: the file names of the packages it was made from, one per line, sorted."""
@@ -208,7 +208,7 @@ def _mmdebstrap(
     try:
         process.run(argv, env=_environment(environment))
     except process.ProcessError as error:
-        what = f"Debian {suite} for {' and '.join(arches)}"
+        what = f"Debian {suite} for {' and '.join(_spelled(name) for name in arches)}"
         raise _diagnosed(error, what, archive, root) from error
 
 
@@ -294,6 +294,11 @@ def library(interpreter: Interpreter) -> str:
 def _link(path: Path, existing: str) -> None:
     if (path.parent / existing).exists() and not os.path.lexists(path):
         path.symlink_to(existing)
+
+
+def _spelled(name: str) -> str:
+    """Debian's name of a processor as everybody else has it: arm64 is aarch64."""
+    return next((arch.name for arch in ARCHES.values() if arch.debian == name), name)
 
 
 def _environment(environment: Mapping[str, str]) -> dict[str, str]:
