@@ -10,7 +10,7 @@ from packaging.pylock import Pylock
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from crossbuild import bundle
+from crossbuild import bundle, replacing
 from crossbuild.errors import StorageError, UsageError
 from crossbuild.model import File, Kind, Origin, Provenance, VerifiedWheel
 from crossbuild.target import Target
@@ -77,7 +77,7 @@ def test_an_older_wheelhouse_is_replaced_whole(tmp_path: Path) -> None:
 def test_without_an_atomic_exchange_two_renames_serve(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bundle, "_RENAME_EXCHANGE", 1 << 20)
+    monkeypatch.setattr(replacing, "_RENAME_EXCHANGE", 1 << 20)
     test_an_older_wheelhouse_is_replaced_whole(tmp_path)
 
 

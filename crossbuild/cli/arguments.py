@@ -15,6 +15,7 @@ from crossbuild.engine.base import Limits
 from crossbuild.engine.images.registry import Registry
 from crossbuild.errors import UsageError
 from crossbuild.model import Builder, Policy
+from crossbuild.packing.order import Form
 
 _ELSEWHERE = {
     "--platform": "The target's platform is --target here.",
@@ -35,7 +36,7 @@ _ELSEWHERE = {
 class Options:
     """Everything the command line can say, with what holds when it does not.
 
-    Times are seconds, ``memory`` bytes, ``older_than`` days.
+    Times are seconds, ``memory`` and ``split`` bytes, ``older_than`` days.
     """
 
     command: str = "run"
@@ -49,6 +50,9 @@ class Options:
     plan_file: Path | None = None
     matrix: bool = False
     step: str | None = None
+    form: Form = Form.TAR
+    bundle: Path | None = None
+    split: int | None = None
     policy: Policy = Policy.WHEEL_FIRST
     formats: tuple[tuple[str, str], ...] = ()
     index_url: str | None = None

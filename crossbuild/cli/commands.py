@@ -15,6 +15,7 @@ from crossbuild import checkup, document, pipeline, probing, process
 from crossbuild.catalog import Image
 from crossbuild.checkup import Order, check_up
 from crossbuild.cli import (
+    bundling,
     doctor,
     hostviews,
     images,
@@ -369,6 +370,7 @@ COMMANDS: Mapping[str, Callable[[Call], Answer]] = {
     "build": pieces.build,
     "merge": pieces.merge,
     "verify": _verify,
+    "bundle": bundling.bundle,
     "doctor": _doctor,
     "setup": _setup,
     "images": _images,

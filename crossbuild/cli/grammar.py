@@ -17,6 +17,7 @@ from crossbuild.cli.vocabulary import (
     JOBS,
     MIRROR,
     OUTPUT,
+    PACKING,
     PART,
     PLANNING,
     PROOF,
@@ -129,6 +130,15 @@ COMMANDS: Mapping[str, Command] = {
         examples=(
             "crossbuild verify ./wheels --target manylinux2014_aarch64 --python 3.11",
             "crossbuild verify ./wheels --target kylin-v10-sp1-desktop --image ./my-kylin.tar",
+        ),
+    ),
+    "bundle": Command(
+        words="DIR",
+        summary="pack a wheelhouse for its way: one file, or parts for sticks and mails",
+        groups=(PACKING, GENERAL),
+        examples=(
+            "crossbuild bundle wheelhouse --format zip",
+            "crossbuild bundle wheelhouse --split 100M   # there: python3 join.py",
         ),
     ),
     "targets": Command(

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from packaging.utils import InvalidName, canonicalize_name
 
 from crossbuild.model import Builder, Formats, Policy
+from crossbuild.packing.order import FAT32_LIMIT, Form
 
 ENGINES = ("auto", "rootfs", "docker")
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
@@ -33,6 +34,25 @@ def amount(text: str) -> int:
     if value <= 0:
         raise ValueError(f"{text!r} is not an amount of memory; write 8G or 512M")
     return value
+
+
+def part_size(text: str) -> int:
+    """Read bytes as ``amount`` does, or ``fat32`` for the largest file that FAT32 holds."""
+    if text.strip().lower() in {"fat", "fat32", "vfat"}:
+        return FAT32_LIMIT
+    try:
+        return amount(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a size; write 100M, 1G or fat32") from error
+
+
+def bundle_form(text: str) -> Form:
+    """Read a bundle's format."""
+    try:
+        return Form(text)
+    except ValueError as error:
+        known = ", ".join(form.value for form in Form)
+        raise ValueError(f"{text!r} is no format; there are {known}") from error
 
 
 def positive(text: str) -> int:

@@ -304,3 +304,29 @@ PART = Group(
         ),
     ),
 )
+PACKING = Group(
+    title="Bundle",
+    options=(
+        Option(
+            names=("--format",),
+            dest="form",
+            metavar="FORMAT",
+            read=reading.bundle_form,
+            help="dir, tar (default) or zip",
+        ),
+        Option(
+            names=("-o", "--output"),
+            dest="bundle",
+            metavar="OUT",
+            read=_path,
+            help="the file, or the directory of the parts (default: DIR.tar, DIR-parts, …)",
+        ),
+        Option(
+            names=("--split",),
+            dest="split",
+            metavar="SIZE",
+            read=reading.part_size,
+            help="cut it into parts of SIZE at most (100M, 1G, fat32), with a script that joins",
+        ),
+    ),
+)

@@ -1,0 +1,67 @@
+"""The command ``bundle``: a wheelhouse in the form that its way can carry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from crossbuild import wording
+from crossbuild.cli.page import Page, said
+from crossbuild.cli.screen import Answer
+from crossbuild.errors import EXIT_OK, UsageError
+from crossbuild.packing import bundling
+from crossbuild.packing.bundling import Bundle
+from crossbuild.packing.order import Form, Order
+
+if TYPE_CHECKING:
+    from crossbuild.cli.commands import Call
+
+
+def bundle(call: Call) -> Answer:
+    """Pack a wheelhouse."""
+    options = call.options
+    if len(options.words) != 1:
+        raise UsageError(
+            "bundle takes one wheelhouse", remedy="For example: crossbuild bundle wheelhouse"
+        )
+    order = Order(
+        wheelhouse=Path(options.words[0]),
+        form=options.form,
+        output=options.bundle,
+        split=options.split,
+    )
+    made = bundling.pack(order)
+    return Answer(
+        code=EXIT_OK,
+        document=_document(made),
+        show=lambda page: _shown(page, made),
+    )
+
+
+def _document(made: Bundle) -> dict[str, object]:
+    """``crossbuild-bundle/1``: sizes in bytes, ``sha256`` of the whole file, null for none."""
+    return {
+        "schema": "crossbuild-bundle/1",
+        "format": made.form.value,
+        "output": str(made.output),
+        "files": made.files,
+        "size": made.size,
+        "sha256": made.sha256,
+        "parts": list(made.parts),
+    }
+
+
+def _shown(page: Page, made: Bundle) -> None:
+    kind = "directory" if made.form is Form.DIRECTORY else made.form.value
+    text = f"{made.output}  {wording.count(made.files, 'file')}, {wording.size(made.size)}, {kind}"
+    page.write(Text(text, "bold"))
+    if made.split_for:
+        page.write(said(page, "note", f"In parts, because {made.split_for}: 4 GiB at most a file"))
+    if made.parts:
+        parts = wording.count(len(made.parts), "part")
+        page.write(
+            Text(f"Carry the whole directory over, {parts} and all; on the target:"),
+            Text(f"  python3 {bundling.JOIN}"),
+        )

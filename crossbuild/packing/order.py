@@ -1,0 +1,33 @@
+"""What is asked of a bundle."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from pathlib import Path
+
+FAT32_LIMIT = (1 << 32) - 1
+"""The largest file that FAT32 holds, in bytes."""
+
+
+class Form(enum.Enum):
+    """What a bundle is."""
+
+    DIRECTORY = "dir"
+    TAR = "tar"
+    ZIP = "zip"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Order:
+    """What is to be packed, and how. ``split``: bytes of a part, None: one file."""
+
+    wheelhouse: Path
+    form: Form
+    output: Path | None = None
+    split: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the one file that a bundle is, joined where it was split."""
+        return f"{self.wheelhouse.resolve().name}.{self.form.value}"

@@ -1,0 +1,153 @@
+"""The script that joins parts, on each Python of this host: whole, or it says what is not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from crossbuild.disk import hash_of
+from crossbuild.packing import bundling
+from crossbuild.packing.bundling import Bundle
+from crossbuild.packing.order import Form, Order
+from tests import pythons
+from tests.packing import wheelhouses
+
+SIZE = 40_000
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Bundle:
+    order = Order(
+        wheelhouse=wheelhouses.wheelhouse(tmp_path),
+        form=Form.TAR,
+        output=tmp_path / "parts",
+        split=SIZE,
+    )
+    made = bundling.pack(order)
+    assert len(made.parts) == 3
+    return made
+
+
+def join(script: Path, *words: str | Path, python: str = sys.executable) -> tuple[int, str]:
+    done = subprocess.run(
+        [python, str(script), *map(str, words)],
+        capture_output=True,
+        text=True,
+        cwd=script.parent,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("version", pythons.each())
+def test_it_joins(made: Bundle, version: str) -> None:
+    python = pythons.interpreter(version)
+    assert python is not None
+    code, text = join(made.output / "join.py", python=python)
+    assert (code, text) == (0, f"wheelhouse.tar: whole, 3 parts, {made.size} bytes\n")
+    assert hash_of(made.output / "wheelhouse.tar") == made.sha256
+
+
+def test_cat_and_sha256sum_do_as_well(made: Bundle) -> None:
+    line = "cat wheelhouse.tar.[0-9]* > wheelhouse.tar && sha256sum -c *.sha256 SHA256SUMS"
+    done = subprocess.run(
+        ["sh", "-c", line], cwd=made.output, capture_output=True, text=True, check=True
+    )
+    assert "wheelhouse.tar: OK" in done.stdout
+    assert "wheelhouse.tar.003: OK" in done.stdout
+
+
+def test_parts_may_lie_on_several_sticks(made: Bundle, tmp_path: Path) -> None:
+    sticks = [tmp_path / "one", tmp_path / "two"]
+    for stick, names in zip(sticks, (made.parts[:2], made.parts[2:]), strict=True):
+        stick.mkdir()
+        for name in names:
+            (made.output / name).rename(stick / name)
+    code, text = join(made.output / "join.py")
+    assert code == 1
+    assert [line for line in text.splitlines() if line.startswith("missing")] == [
+        f"missing: {name}" for name in made.parts
+    ]
+    code, text = join(made.output / "join.py", made.output, *sticks, "-o", tmp_path / "whole.tar")
+    assert (code, (tmp_path / "whole.tar").stat().st_size) == (0, made.size)
+
+
+@pytest.mark.parametrize("version", ["3.6", f"3.{sys.version_info[1]}"])
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_damage_in_each_part_is_found(made: Bundle, number: int, version: str) -> None:
+    python = pythons.interpreter(version)
+    if python is None:
+        pytest.skip(f"no Python {version} on this host")
+    part = made.output / made.parts[number]
+    content = bytearray(part.read_bytes())
+    content[len(content) // 2] ^= 1
+    part.write_bytes(content)
+    code, text = join(made.output / "join.py", python=python)
+    assert code == 1
+    assert text.splitlines() == [f"damaged: {part}", "Copy these again, and run this again."]
+    assert not list(made.output.glob("wheelhouse.tar*join*"))
+    assert not (made.output / "wheelhouse.tar").exists()
+
+
+def test_all_that_is_wrong_is_said_at_once(made: Bundle) -> None:
+    (made.output / made.parts[0]).unlink()
+    (made.output / made.parts[1]).write_bytes(b"short")
+    code, text = join(made.output / "join.py")
+    assert code == 1
+    assert text.splitlines()[:2] == [
+        f"missing: {made.parts[0]}",
+        f"damaged: {made.output / made.parts[1]}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code", "sentence"),
+    [
+        ("SHA256SUMS", 2, "SHA256SUMS is missing"),
+        ("wheelhouse.tar.sha256", 2, "no file that ends in .sha256"),
+    ],
+)
+def test_missing_lists(made: Bundle, spoil: str, code: int, sentence: str) -> None:
+    (made.output / spoil).unlink()
+    answer = join(made.output / "join.py")
+    assert answer[0] == code
+    assert sentence in answer[1]
+
+
+def test_a_list_that_lost_its_end_is_noticed(made: Bundle) -> None:
+    sums = made.output / "SHA256SUMS"
+    kept = [line for line in sums.read_text().splitlines() if not line.endswith("tar.003")]
+    sums.write_text("\n".join(kept))
+    code, text = join(made.output / "join.py")
+    assert code == 1
+    assert "damaged: wheelhouse.tar, though no part is" in text
+
+
+def test_what_it_cannot_read_is_said(made: Bundle, tmp_path: Path) -> None:
+    assert join(made.output / "join.py", "-x")[0] == 2
+    assert join(made.output / "join.py", tmp_path / "absent")[1].endswith("is no directory\n")
+
+
+def test_a_full_disk_leaves_nothing_half_done(made: Bundle) -> None:
+    limited = "; ".join(
+        (
+            "import resource, runpy, signal, sys",
+            "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)",
+            f"resource.setrlimit(resource.RLIMIT_FSIZE, ({SIZE}, {SIZE}))",
+            "sys.argv = ['join.py', '.']",
+            "runpy.run_path('join.py', run_name='__main__')",
+        )
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", limited],
+        cwd=made.output,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "stopped: " in done.stderr
+    assert not (made.output / "wheelhouse.tar.joining").exists()

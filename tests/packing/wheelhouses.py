@@ -1,0 +1,51 @@
+"""A small wheelhouse, as ``bundle.fill`` makes it."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from packaging.utils import parse_wheel_filename
+
+from crossbuild import bundle
+from crossbuild.disk import hash_of
+from crossbuild.model import File, Kind, Origin, Provenance, VerifiedWheel
+from crossbuild.target import Target
+from tests import wheels
+
+TARGET = Target.parse("manylinux2014_aarch64", "3.11")
+NAMES = ("alpha", "beta")
+"""The packages in it; beta asks for alpha."""
+
+
+def wheelhouse(directory: Path, *more: Path) -> Path:
+    """Make one of two pure packages and what is given, in a new directory."""
+    made = directory / "made"
+    made.mkdir()
+    files: dict[str, str | bytes] = {"alpha/__init__.py": "VALUE = 1\n"}
+    files["alpha/data.bin"] = random.Random(0).randbytes(80_000)
+    paths = [
+        wheels.wheel(made, "alpha", "1.0", files=files),
+        wheels.wheel(made, "beta", "2.0", requires=["alpha"]),
+        *more,
+    ]
+    output = directory / "wheelhouse"
+    with bundle.staging(output) as staging:
+        bundle.fill(staging, [verified(path) for path in paths], TARGET)
+        bundle.publish(staging, output, {"schema": "crossbuild-report/1", "packages": []})
+    return output
+
+
+def verified(path: Path) -> VerifiedWheel:
+    """The wheel as a run has it at its end."""
+    name, version, _, _ = parse_wheel_filename(path.name)
+    digest = hash_of(path)
+    source = File(filename=path.name, url=path.as_uri(), kind=Kind.WHEEL, sha256=digest)
+    return VerifiedWheel(
+        name=name,
+        version=version,
+        path=path,
+        sha256=digest,
+        size=path.stat().st_size,
+        provenance=Provenance(origin=Origin.FETCHED, source=source),
+    )
