@@ -31,9 +31,11 @@ OLDER = replace(EARLIER, image="manylinux2014-aarch64", added=(), error=None)
 
 def test_every_attempt_is_noted_with_its_end() -> None:
     climb = Climb()
-    with pytest.raises(BuildError):
-        with climb.trying(Rung.NATIVE, "bookworm-aarch64", ["libffi-dev"]):
-            raise BuildError("demo 1.0 could not be built: no such thing")
+    with (
+        pytest.raises(BuildError),
+        climb.trying(Rung.NATIVE, "bookworm-aarch64", ["libffi-dev"]),
+    ):
+        raise BuildError("demo 1.0 could not be built: no such thing")
     climb.era = ERA
     with climb.trying(Rung.EMULATED, "bookworm-aarch64", []):
         pass
