@@ -53,6 +53,7 @@ class Options:
     form: Form = Form.TAR
     bundle: Path | None = None
     split: int | None = None
+    stored: bool = False
     policy: Policy = Policy.WHEEL_FIRST
     formats: tuple[tuple[str, str], ...] = ()
     index_url: str | None = None

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from crossbuild import wording
+from crossbuild.cli import request
 from crossbuild.cli.page import Page, said
 from crossbuild.cli.screen import Answer
 from crossbuild.errors import EXIT_OK, UsageError
 from crossbuild.packing import bundling
 from crossbuild.packing.bundling import Bundle
 from crossbuild.packing.order import Form, Order
+from crossbuild.store import Store
 
 if TYPE_CHECKING:
     from crossbuild.cli.commands import Call
@@ -31,8 +33,12 @@ def bundle(call: Call) -> Answer:
         form=options.form,
         output=options.bundle,
         split=options.split,
+        stored=options.stored,
     )
-    made = bundling.pack(order)
+    store = Store(request.cache(options, call.around))
+    store.sweep()
+    with store.scratch("bundle") as scratch:
+        made = bundling.pack(order, scratch)
     return Answer(
         code=EXIT_OK,
         document=_document(made),

@@ -328,5 +328,10 @@ PACKING = Group(
             read=reading.part_size,
             help="cut it into parts of SIZE at most (100M, 1G, fat32), with a script that joins",
         ),
+        Option(
+            names=("--stored",),
+            dest="stored",
+            help="repack the wheels so that a Python without zlib can unpack them",
+        ),
     ),
 )

@@ -15,7 +15,7 @@ from typing import IO
 from crossbuild import replacing
 from crossbuild.disk import full_guarded, guarded, sync
 from crossbuild.errors import StorageError, UsageError
-from crossbuild.packing import archives, cargo, filesystems
+from crossbuild.packing import archives, cargo, filesystems, storing
 from crossbuild.packing.archives import Sink
 from crossbuild.packing.cargo import REPORT, SUMS, Cargo
 from crossbuild.packing.order import FAT32_LIMIT, Form, Order
@@ -47,15 +47,18 @@ _WRITERS: Mapping[Form, Callable[[Cargo, Sink], None]] = {
 }
 
 
-def pack(order: Order) -> Bundle:
+def pack(order: Order, scratch: Path) -> Bundle:
     """Check a wheelhouse and pack it. The same wheelhouse gives the same bytes.
 
-    What would not fit FAT32 is split where the output lies on one. Raises UsageError for what
-    cannot be packed so, IntegrityError for a damaged wheelhouse, StorageError.
+    ``scratch`` is an empty directory for what is made on the way. What would not fit FAT32 is
+    split where the output lies on one. Raises UsageError for what cannot be packed so,
+    IntegrityError for a damaged wheelhouse, StorageError.
     """
     if order.split and order.form is Form.DIRECTORY:
         raise UsageError("a directory is not split", remedy="Give --format tar with --split.")
     load = cargo.read(order.wheelhouse)
+    if order.stored:
+        load = storing.stored(load, scratch)
     if order.form is Form.DIRECTORY:
         return _directory(order, load)
     if order.split:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -31,9 +31,22 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cargo:
-    """A whole wheelhouse, in the order of its files' names."""
+    """A whole wheelhouse, in the order of its files' names.
+
+    ``listed`` are the files that ``SHA256SUMS`` has, in its order.
+    """
 
     items: tuple[Item, ...]
+    listed: tuple[str, ...] = ()
+
+    @property
+    def wheels(self) -> tuple[Item, ...]:
+        """The wheels among the files."""
+        return tuple(item for item in self.items if item.name.endswith(".whl"))
+
+    def named(self, name: str) -> Item | None:
+        """The file of that name; None where there is none."""
+        return next((item for item in self.items if item.name == name), None)
 
     @property
     def size(self) -> int:
@@ -60,7 +73,33 @@ def read(directory: Path) -> Cargo:
     for item in items:
         if listed.get(item.name, item.sha256) != item.sha256:
             raise IntegrityError(f"{item.path} is not what {SUMS} says it is", remedy=_REMEDY)
-    return Cargo(items=tuple(sorted(items, key=lambda item: item.name)))
+    return Cargo(items=_sorted(items), listed=tuple(listed))
+
+
+def changed(load: Cargo, items: Iterable[Item], scratch: Path) -> Cargo:
+    """The wheelhouse with other files in the place of those of their names, or besides them.
+
+    ``SHA256SUMS`` is written anew, in ``scratch``, and signatures of the old one are left out.
+    """
+    files = {item.name: item for item in load.items if item.name not in SIGNATURES}
+    new = {item.name: item for item in items}
+    files.update(new)
+    listed = (*load.listed, *(name for name in new if name not in {*load.listed, REPORT}))
+    text = "".join(f"{files[name].sha256}  {name}\n" for name in listed)
+    files[SUMS] = written(scratch, SUMS, text.encode())
+    return Cargo(items=_sorted(files.values()), listed=listed)
+
+
+def written(scratch: Path, name: str, content: bytes) -> Item:
+    """A file of a few lines, written to ``scratch``."""
+    path = scratch / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return item_of(scratch, name)
+
+
+def _sorted(items: Iterable[Item]) -> tuple[Item, ...]:
+    return tuple(sorted(items, key=lambda item: item.name))
 
 
 def sums(path: Path) -> Mapping[str, str]:

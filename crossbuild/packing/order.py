@@ -20,12 +20,16 @@ class Form(enum.Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Order:
-    """What is to be packed, and how. ``split``: bytes of a part, None: one file."""
+    """What is to be packed, and how.
+
+    ``split``: bytes of a part, None: one file. ``stored``: wheels without compression.
+    """
 
     wheelhouse: Path
     form: Form
     output: Path | None = None
     split: int | None = None
+    stored: bool = False
 
     @property
     def name(self) -> str:

@@ -44,7 +44,7 @@ def unpacked(bundle: Path, directory: Path) -> Path:
 
 @pytest.mark.parametrize("form", [Form.TAR, Form.ZIP])
 def test_an_archive_holds_the_wheelhouse(wheelhouse: Path, tmp_path: Path, form: Form) -> None:
-    made = bundling.pack(Order(wheelhouse=wheelhouse, form=form))
+    made = wheelhouses.packed(Order(wheelhouse=wheelhouse, form=form))
     assert made.output == Path(f"wheelhouse.{form.value}")
     assert made.sha256 == hash_of(made.output)
     assert made.size == made.output.stat().st_size
@@ -53,24 +53,24 @@ def test_an_archive_holds_the_wheelhouse(wheelhouse: Path, tmp_path: Path, form:
 
 def test_a_directory_is_a_copy(wheelhouse: Path) -> None:
     for _ in range(2):
-        made = bundling.pack(Order(wheelhouse=wheelhouse, form=Form.DIRECTORY))
+        made = wheelhouses.packed(Order(wheelhouse=wheelhouse, form=Form.DIRECTORY))
         assert contents(made.output) == contents(wheelhouse)
 
 
 @pytest.mark.parametrize("form", [Form.TAR, Form.ZIP])
 def test_times_owners_and_modes_do_not_matter(wheelhouse: Path, form: Form) -> None:
-    first = bundling.pack(Order(wheelhouse=wheelhouse, form=form)).sha256
+    first = wheelhouses.packed(Order(wheelhouse=wheelhouse, form=form)).sha256
     for number, path in enumerate(sorted(wheelhouse.iterdir())):
         os.utime(path, (10**9 + number, 10**9 + number))
         path.chmod(0o600)
     moved = wheelhouse.rename(wheelhouse.with_name("elsewhere"))
-    second = bundling.pack(Order(wheelhouse=moved, form=form, output=Path("b")))
+    second = wheelhouses.packed(Order(wheelhouse=moved, form=form, output=Path("b")))
     assert (second.sha256, hash_of(Path("b"))) == (first, first)
 
 
 def test_a_split_bundle_is_the_whole_one_cut(wheelhouse: Path) -> None:
-    whole = bundling.pack(Order(wheelhouse=wheelhouse, form=Form.TAR))
-    parts = bundling.pack(Order(wheelhouse=wheelhouse, form=Form.TAR, split=5000))
+    whole = wheelhouses.packed(Order(wheelhouse=wheelhouse, form=Form.TAR))
+    parts = wheelhouses.packed(Order(wheelhouse=wheelhouse, form=Form.TAR, split=5000))
     assert parts.output == Path("wheelhouse-parts")
     assert (parts.sha256, parts.size) == (whole.sha256, whole.size)
     assert [*parts.parts] == [f"wheelhouse.tar.{n:03}" for n in range(1, len(parts.parts) + 1)]
@@ -86,7 +86,7 @@ def test_a_split_bundle_is_the_whole_one_cut(wheelhouse: Path) -> None:
 
 def test_files_that_are_not_listed_stay_behind(wheelhouse: Path, tmp_path: Path) -> None:
     (wheelhouse / "notes-of-mine.txt").write_text("secret")
-    made = bundling.pack(Order(wheelhouse=wheelhouse, form=Form.ZIP))
+    made = wheelhouses.packed(Order(wheelhouse=wheelhouse, form=Form.ZIP))
     assert "notes-of-mine.txt" not in contents(unpacked(made.output, tmp_path / "there"))
 
 
@@ -94,10 +94,10 @@ def test_a_damaged_wheelhouse_is_not_packed(wheelhouse: Path) -> None:
     wheel = wheelhouse / "alpha-1.0-py3-none-any.whl"
     wheel.write_bytes(wheel.read_bytes()[:-1] + b"?")
     with pytest.raises(IntegrityError, match="alpha"):
-        bundling.pack(Order(wheelhouse=wheelhouse, form=Form.TAR))
+        wheelhouses.packed(Order(wheelhouse=wheelhouse, form=Form.TAR))
     wheel.unlink()
     with pytest.raises(IntegrityError, match="missing"):
-        bundling.pack(Order(wheelhouse=wheelhouse, form=Form.TAR))
+        wheelhouses.packed(Order(wheelhouse=wheelhouse, form=Form.TAR))
     assert not Path("wheelhouse.tar").exists()
 
 
@@ -123,7 +123,7 @@ def test_other_directories_are_never_replaced(wheelhouse: Path, tmp_path: Path) 
         Order(wheelhouse=wheelhouse, form=Form.TAR, split=10),
     ):
         with pytest.raises(UsageError):
-            bundling.pack(order)
+            wheelhouses.packed(order)
     assert (mine / "join.py").read_text() == "mine"
     assert not Path("wheelhouse-parts").exists()
 
@@ -143,7 +143,9 @@ def test_nothing_above_the_limit_of_fat_gets_onto_it(
     monkeypatch.setattr(filesystems, "is_fat", lambda directory: directory == tmp_path)
     monkeypatch.setattr(cargo, "read", lambda directory: sparse(tmp_path, FAT32_LIMIT + 1))
     with pytest.raises(StorageError, match=r"large\.whl is larger than a file may be on FAT"):
-        bundling.pack(Order(wheelhouse=wheelhouse, form=Form.DIRECTORY, output=tmp_path / "o"))
+        wheelhouses.packed(
+            Order(wheelhouse=wheelhouse, form=Form.DIRECTORY, output=tmp_path / "o")
+        )
     sizes: list[int] = []
 
     class Watched(splitting.Parts):
@@ -153,10 +155,10 @@ def test_nothing_above_the_limit_of_fat_gets_onto_it(
 
     monkeypatch.setattr(bundling, "Parts", Watched)
     monkeypatch.setitem(bundling._WRITERS, Form.TAR, lambda load, sink: sink.write(b"tar"))
-    made = bundling.pack(Order(wheelhouse=wheelhouse, form=Form.TAR))
+    made = wheelhouses.packed(Order(wheelhouse=wheelhouse, form=Form.TAR))
     assert made.parts == ("wheelhouse.tar.001",)
     assert made.split_for == f"{tmp_path} is FAT"
-    bundling.pack(Order(wheelhouse=wheelhouse, form=Form.TAR, split=1 << 40))
+    wheelhouses.packed(Order(wheelhouse=wheelhouse, form=Form.TAR, split=1 << 40))
     assert sizes == [FAT32_LIMIT, FAT32_LIMIT]
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from crossbuild.disk import hash_of
-from crossbuild.packing import bundling
 from crossbuild.packing.bundling import Bundle
 from crossbuild.packing.order import Form, Order
 from tests import pythons
@@ -26,7 +25,7 @@ def made(tmp_path: Path) -> Bundle:
         output=tmp_path / "parts",
         split=SIZE,
     )
-    made = bundling.pack(order)
+    made = wheelhouses.packed(order)
     assert len(made.parts) == 3
     return made
 

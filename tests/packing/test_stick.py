@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from crossbuild.packing import bundling
 from crossbuild.packing.order import Form, Order
 from tests.packing import wheelhouses
 
@@ -47,7 +46,7 @@ def stick(tmp_path: Path) -> Path:
 def test_there_and_back(stick: Path, tmp_path: Path, form: Form) -> None:
     wheelhouse = wheelhouses.wheelhouse(tmp_path)
     order = Order(wheelhouse=wheelhouse, form=form, output=tmp_path / "parts", split=30_000)
-    made = bundling.pack(order)
+    made = wheelhouses.packed(order)
     run("mmd", "-i", stick, "::/parts")
     run("mcopy", "-i", stick, *sorted(made.output.iterdir()), "::/parts")
     there = tmp_path / "there"
@@ -77,7 +76,7 @@ def test_a_part_lost_or_spoilt_on_the_stick_is_named(stick: Path, tmp_path: Path
         output=tmp_path / "parts",
         split=30_000,
     )
-    made = bundling.pack(order)
+    made = wheelhouses.packed(order)
     spoilt = tmp_path / made.parts[1]
     spoilt.write_bytes(b"?" * 30_000)
     carried = [path for path in sorted(made.output.iterdir()) if path.name != made.parts[0]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from pathlib import Path
 
 from packaging.utils import parse_wheel_filename
@@ -10,6 +11,9 @@ from packaging.utils import parse_wheel_filename
 from crossbuild import bundle
 from crossbuild.disk import hash_of
 from crossbuild.model import File, Kind, Origin, Provenance, VerifiedWheel
+from crossbuild.packing import bundling
+from crossbuild.packing.bundling import Bundle
+from crossbuild.packing.order import Order
 from crossbuild.target import Target
 from tests import wheels
 
@@ -32,7 +36,12 @@ def wheelhouse(directory: Path, *more: Path) -> Path:
     output = directory / "wheelhouse"
     with bundle.staging(output) as staging:
         bundle.fill(staging, [verified(path) for path in paths], TARGET)
-        bundle.publish(staging, output, {"schema": "crossbuild-report/1", "packages": []})
+        packages = [
+            {"file": path.name, "sha256": hash_of(path), "size": path.stat().st_size}
+            for path in paths
+        ]
+        report = {"schema": "crossbuild-report/1", "packages": packages}
+        bundle.publish(staging, output, report)
     return output
 
 
@@ -49,3 +58,9 @@ def verified(path: Path) -> VerifiedWheel:
         size=path.stat().st_size,
         provenance=Provenance(origin=Origin.FETCHED, source=source),
     )
+
+
+def packed(order: Order) -> Bundle:
+    """Pack, with a directory for what is made on the way that is gone afterwards."""
+    with tempfile.TemporaryDirectory() as scratch:
+        return bundling.pack(order, Path(scratch))
