@@ -108,6 +108,15 @@ class VerificationError(CrossbuildError):
     exit_code = 10
 
 
+class ChannelError(CrossbuildError):
+    """A channel to another machine is cut for good, or its other end refuses."""
+
+    exit_code = 13
+    default_remedy = (
+        "What has arrived is kept there: the same command goes on where this one was cut."
+    )
+
+
 EXIT_OK = 0
 EXIT_INCOMPLETE = 11
 """The wheelhouse was published but some packages failed; the report lists them."""

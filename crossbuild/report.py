@@ -44,9 +44,9 @@ class Waiting:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Transfer:
-    """A download: bytes so far and in all (None: unknown). ``done`` True on its last event.
+    """A file that is downloaded or pushed: bytes so far and in all (None: unknown).
 
-    ``ok`` False: it ended without the file.
+    ``done`` True on its last event; ``ok`` False: it ended without the file.
     """
 
     filename: str

@@ -193,6 +193,17 @@ def test_the_live_region_says_what_everything_waits_for() -> None:
     assert "━━━━━━━━━━━━────────────  7.10 of 14.2 MB" in shown
 
 
+def test_a_push_tells_its_rate_and_how_long_it_will_take() -> None:
+    board = Board()
+    board.apply(Stage(name="push", detail="to /var/tmp", steps=2), 100.0)
+    board.apply(Transfer(filename="a.txt", received=10, total=10, done=True), 100.0)
+    board.apply(Transfer(filename=NUMPY, received=0, total=14_200_000), 100.0)
+    board.apply(Transfer(filename=NUMPY, received=7_100_000, total=14_200_000), 102.0)
+    shown = "\n".join(row.plain for row in frame(board, 102.0, 100, 24, UNICODE))
+    assert "Pushing 1 of 2 files  7.10 of 14.2 MB  3.55 MB/s  2s left" in shown
+    assert "━━━━━━━━━━━━────────────  7.10 of 14.2 MB" in shown
+
+
 def test_a_wait_without_a_stage_stands_alone() -> None:
     board = Board()
     board.apply(Waiting(what="unpacking bookworm"), 100.0)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from crossbuild.carry.line import DEFAULT_LIMIT, PATIENCE
 from crossbuild.cli.grammar import COMMANDS
 from crossbuild.cli.vocabulary import Option
 from crossbuild.engine.base import Limits
@@ -74,6 +75,11 @@ class Options:
     imports: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
     keep: bool = False
+    via: str | None = None
+    message_limit: int = DEFAULT_LIMIT
+    in_flight: int | None = None
+    answer_timeout: float = PATIENCE
+    remote_dir: str = ""
     json: bool = False
     verbose: int = 0
     quiet: int = 0

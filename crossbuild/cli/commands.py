@@ -16,6 +16,7 @@ from crossbuild.catalog import Image
 from crossbuild.checkup import Order, check_up
 from crossbuild.cli import (
     bundling,
+    carriage,
     doctor,
     hostviews,
     images,
@@ -371,6 +372,7 @@ COMMANDS: Mapping[str, Callable[[Call], Answer]] = {
     "merge": pieces.merge,
     "verify": _verify,
     "bundle": bundling.bundle,
+    "push": carriage.push_wheelhouse,
     "doctor": _doctor,
     "setup": _setup,
     "images": _images,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from crossbuild.cli import reading
+from crossbuild.cli.reach import CHANNEL
 from crossbuild.cli.vocabulary import (
     BUILDING,
     CHOICE,
@@ -65,7 +66,7 @@ OVERVIEW = (
 EXIT_CODES = (
     "0 done, 2 usage, 3 no resolution, 4 network, 5 integrity, 6 host, 7 storage, 8 build, "
     "9 repair, 10 verification, 11 published but incomplete, 12 complete but not proven, "
-    "70 a defect of crossbuild, 130 interrupted"
+    "13 channel, 70 a defect of crossbuild, 130 interrupted"
 )
 COMMANDS: Mapping[str, Command] = {
     "run": Command(
@@ -139,6 +140,15 @@ COMMANDS: Mapping[str, Command] = {
         examples=(
             "crossbuild bundle wheelhouse --format zip",
             "crossbuild bundle wheelhouse --split 100M   # there: python3 join.py",
+        ),
+    ),
+    "push": Command(
+        words="DIR --via CHANNEL",
+        summary="bring a wheelhouse to a machine that only runs Python code",
+        groups=(CHANNEL, GENERAL),
+        examples=(
+            "crossbuild push wheelhouse --via 'exec:ssh HOST python3 -'",
+            "crossbuild push wheelhouse --via 'exec:docker exec -i NAME python3 -'",
         ),
     ),
     "targets": Command(

@@ -25,7 +25,10 @@ _VERBS = {
     "verify": ("Checking", "Checked"),
     "smoke": ("Proving", "Proved"),
     "publish": ("Publishing", "Published"),
+    "push": ("Pushing", "Pushed"),
 }
+_MOVING = ("fetch", "push")
+"""The stages that move files."""
 
 
 class Mark(enum.Enum):
@@ -83,13 +86,18 @@ class Board:
 
     @property
     def received(self) -> int:
-        """Bytes downloaded in this stage, those of files under way included."""
+        """Bytes that this stage moved, those of files under way included."""
         return self._kept + sum(download.received for download in self.downloads.values())
+
+    @property
+    def moving(self) -> str | None:
+        """The stage that moves files now."""
+        return next((name for name in _MOVING if name in self.stages), None)
 
     @property
     def expected(self) -> int | None:
         """Bytes of the stage's files; None as long as some have not begun or do not tell."""
-        stage = self.stages.get("fetch")
+        stage = self.stages.get(self.moving or "")
         totals = [download.total for download in self.downloads.values()]
         if stage is None or stage.steps != stage.ended + len(totals):
             return None
@@ -121,6 +129,11 @@ class Board:
         span = max(now - self._samples[0][0], 0.5)
         return sum(amount for _, amount in self._samples) / span
 
+    def left(self, now: float) -> float | None:
+        """Seconds until the stage's files are here at this rate; None: nobody knows."""
+        rate = self.rate(now)
+        return (self.expected - self.received) / rate if self.expected and rate else None
+
     def _stage(self, event: Stage, now: float) -> tuple[Line, ...]:
         if event.done:
             return self._close(event.name, now, event)
@@ -128,7 +141,7 @@ class Board:
         for name in tuple(self.stages):
             if name != event.name:
                 lines += self._close(name, now)
-        if event.name == "fetch":
+        if event.name in _MOVING:
             self._kept = 0
         work = self.stages.setdefault(event.name, Work(title=event.name, since=now))
         work.doing, work.steps = event.detail, event.steps
@@ -172,7 +185,7 @@ class Board:
         if event.done:
             del self.downloads[event.filename]
             self._kept += event.received
-            if event.ok and (stage := self.stages.get("fetch")):
+            if event.ok and (stage := self.stages.get(self.moving or "")):
                 stage.ended += 1
         return ()
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from packaging.utils import InvalidName, canonicalize_name
 
+from crossbuild.carry import message
 from crossbuild.model import Builder, Formats, Policy
 from crossbuild.packing.order import FAT32_LIMIT, Form
 
@@ -53,6 +54,14 @@ def bundle_form(text: str) -> Form:
     except ValueError as error:
         known = ", ".join(form.value for form in Form)
         raise ValueError(f"{text!r} is no format; there are {known}") from error
+
+
+def message_limit(text: str) -> int:
+    """Read bytes of a message, as ``amount``; fewer than 4 KiB hold none."""
+    limit = amount(text)
+    if limit < message.SMALLEST:
+        raise ValueError(f"{text!r} is too little for a message; the least is 4K")
+    return limit
 
 
 def positive(text: str) -> int:

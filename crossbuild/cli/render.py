@@ -239,7 +239,8 @@ def _beginning(event: Event, board: Board) -> str:
     if isinstance(event, Waiting) and not event.done and event.what not in board.waits:
         return f"{event.what[:1].upper()}{event.what[1:]}"
     if isinstance(event, Transfer) and event.done and event.ok:
-        return f"Fetched {event.filename}, {wording.size(event.received)}"
+        verb = verbs(board.moving or "fetch")[1]
+        return f"{verb} {event.filename}, {wording.size(event.received)}"
     return ""
 
 
@@ -251,7 +252,8 @@ def _goings_on(board: Board, now: float) -> Iterator[str]:
         yield f"building {work.title}: {work.doing} ({wording.elapsed(now - work.since)})"
     if board.downloads:
         names = wording.listing([download.title for download in board.downloads.values()])
-        yield f"fetching {names}, {wording.size(board.received)}"
+        verb = verbs(board.moving or "fetch")[0].lower()
+        yield f"{verb} {names}, {wording.size(board.received)}"
     if not (board.waits or board.builds or board.downloads):
         for name, work in board.stages.items():
             yield f"{verbs(name)[0].lower()} ({wording.elapsed(now - work.since)})"
@@ -298,14 +300,14 @@ def frame(board: Board, now: float, width: int, height: int, signs: Glyphs) -> l
 
 def _stage(name: str, work: Work, board: Board, now: float) -> tuple[str, str, float]:
     verb, text = verbs(name)[0], subject(name, work.doing)
-    if name == "fetch":
-        text = _fetching(work, board, now)
+    if name == board.moving:
+        text = _moving(work, board, now)
     if name == "build" and work.steps:
         text = f"{work.ended} of {wording.count(work.steps, 'package')}"
     return verb, text, now - work.since
 
 
-def _fetching(work: Work, board: Board, now: float) -> str:
+def _moving(work: Work, board: Board, now: float) -> str:
     parts = [f"{work.ended} of {wording.count(work.steps, 'file')}" if work.steps else work.doing]
     expected = board.expected
     if board.received or expected:
@@ -313,6 +315,8 @@ def _fetching(work: Work, board: Board, now: float) -> str:
         parts.append(wording.part(board.received, expected) if expected else amount)
     if board.downloads:
         parts.append(f"{wording.size(round(board.rate(now)))}/s")
+    if left := board.left(now):
+        parts.append(f"{wording.elapsed(round(left))} left")
     return "  ".join(part for part in parts if part)
 
 

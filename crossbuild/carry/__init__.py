@@ -1,0 +1,1 @@
+"""Bringing a wheelhouse to a machine that only runs Python code: channels, and what they carry."""
