@@ -15,6 +15,7 @@ from packaging.version import Version
 
 from crossbuild import replacing
 from crossbuild.disk import full_guarded, hash_of
+from crossbuild.installer import assembly
 from crossbuild.model import VerifiedWheel
 from crossbuild.target import Target
 
@@ -40,6 +41,8 @@ def existing(output: Path) -> Mapping[str, str]:
 def fill(directory: Path, wheels: Sequence[VerifiedWheel], target: Target) -> None:
     """Write the wheels, ``pylock.toml`` (PEP 751), ``requirements.txt`` and ``SHA256SUMS``.
 
+    And ``install.py``, which installs them where there is no pip.
+
     The same wheels give the same bytes. Raises StorageError (a full disk, say).
     """
     ordered = sorted(wheels, key=lambda wheel: wheel.name)
@@ -51,10 +54,10 @@ def fill(directory: Path, wheels: Sequence[VerifiedWheel], target: Target) -> No
         ]
         (directory / REQUIREMENTS).write_text("".join(f"{line}\n" for line in lines))
         (directory / "pylock.toml").write_text(_pylock(ordered, target))
+        _write_program(directory / assembly.NAME)
         sums = [f"{wheel.sha256}  {wheel.path.name}\n" for wheel in ordered]
-        sums += [
-            f"{hash_of(directory / name)}  {name}\n" for name in (REQUIREMENTS, "pylock.toml")
-        ]
+        others = (REQUIREMENTS, "pylock.toml", assembly.NAME)
+        sums += [f"{hash_of(directory / name)}  {name}\n" for name in others]
         (directory / "SHA256SUMS").write_text("".join(sums))
 
 
@@ -74,6 +77,11 @@ def publish(
 def _place(source: Path, destination: Path) -> None:
     shutil.copyfile(source, destination)
     destination.chmod(0o644)
+
+
+def _write_program(path: Path) -> None:
+    path.write_text(assembly.script(), encoding="utf-8")
+    path.chmod(0o755)
 
 
 def _pylock(wheels: Sequence[VerifiedWheel], target: Target) -> str:

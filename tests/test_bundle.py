@@ -49,6 +49,7 @@ def test_a_published_wheelhouse_holds_what_pip_and_sha256sum_need(tmp_path: Path
         "SHA256SUMS",
         "crossbuild-report.json",
         "cycler-1.0-py3-none-any.whl",
+        "install.py",
         "pylock.toml",
         "requirements.txt",
         "zipp-1.0-py3-none-any.whl",

@@ -388,6 +388,7 @@ def test_a_good_end() -> None:
     assert "✓ Installed offline in a clean debian-bookworm-arm64, 2 modules imported" in text
     assert "./wheelhouse  6 wheels, 14.6 MB, for manylinux2014_aarch64, CPython 3.11" in text
     assert "pip install --no-index --find-links wheelhouse -r wheelhouse/requirements.txt" in text
+    assert "python3 wheelhouse/install.py" in text
 
 
 def test_an_incomplete_end_claims_nothing_whole() -> None:

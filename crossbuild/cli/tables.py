@@ -19,6 +19,7 @@ from crossbuild.cli.page import Page, said
 from crossbuild.cli.proofs import proven
 from crossbuild.cli.render import Glyphs
 from crossbuild.errors import EXIT_OK, EXIT_UNPROVEN
+from crossbuild.installer import assembly
 from crossbuild.ladder import Attempt
 from crossbuild.model import (
     BuildStep,
@@ -279,7 +280,10 @@ def _next(output: Path) -> Text:
     command = (
         f"pip install --no-index --find-links {output.name} -r {output.name}/requirements.txt"
     )
-    return Text.assemble(("On the target:\n", "dim"), f"  {command}")
+    without = f"python3 {output.name}/{assembly.NAME}"
+    return Text.assemble(
+        ("On the target:\n", "dim"), f"  {command}\n", ("or without pip:\n", "dim"), f"  {without}"
+    )
 
 
 def _grid(columns: int) -> Table:

@@ -1,0 +1,170 @@
+"""Installs the wheels that lie beside it into this Python: no pip, no network, no other program.
+
+    python3 install.py --help
+
+Python 3.6 or newer, the standard library alone, and of that no json, zipfile, subprocess or ssl.
+Everything is checked before anything is written, and all is installed or nothing, even when it
+is killed. In another program: ``exec(compile(text, "install.py", "exec"), space)``, then
+``space["main"](arguments, directory)`` gives the exit code.
+"""
+
+import os
+import sys
+
+from crossbuild.installer.closure import Choice, Closure, broken
+from crossbuild.installer.failure import USAGE, Failure, reason
+from crossbuild.installer.house import House
+from crossbuild.installer.installed import Distribution, on_path, scan
+from crossbuild.installer.journal import Journal
+from crossbuild.installer.machine import Machine
+from crossbuild.installer.options import USAGE_TEXT, Options
+from crossbuild.installer.requirement import Requirement, canonical
+from crossbuild.installer.schemes import Scheme, refuse_managed, scheme_for
+from crossbuild.installer.staging import Stage, steps_for
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def say(line: str) -> None:
+    """Tell the user something."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main(argv: "Sequence[str] | None" = None, directory: "str | None" = None) -> int:
+    """Do what the arguments say with the wheelhouse in ``directory``; the exit code."""
+    try:
+        return run(Options(sys.argv[1:] if argv is None else argv), directory or beside())
+    except Failure as failure:
+        sys.stderr.write(f"error: {failure.sentence()}\n")
+        return failure.code
+    except KeyboardInterrupt:
+        sys.stderr.write(
+            "interrupted: nothing was changed, or the next run brings it to its end\n"
+        )
+        return 130
+    except Exception as error:  # noqa: BLE001
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        place = f" in line {trace.tb_lineno}" if trace is not None else ""
+        what = f"{type(error).__name__}: {reason(error)}"
+        sys.stderr.write(f"error: a defect of install.py{place}: {what}.\n")
+        return 70
+
+
+def beside() -> str:
+    """The directory of this file; where it came through a pipe, the current one."""
+    return os.path.dirname(os.path.abspath(globals().get("__file__") or "install.py"))
+
+
+def run(options: Options, directory: str) -> int:
+    if options.help:
+        say(USAGE_TEXT)
+        return 0
+    scheme = scheme_for(options, say)
+    if options.list:
+        return show(scheme)
+    elsewhere = options.root or options.target or options.prefix
+    if not (options.dry_run or elsewhere or options.break_system_packages):
+        refuse_managed()
+    if options.recover:
+        with Journal(scheme.paths["purelib"], say):
+            return 0
+    if options.uninstall:
+        return uninstall(options, scheme)
+    house = House(directory)
+    try:
+        return install(options, scheme, house)
+    finally:
+        house.close()
+
+
+def own(scheme: Scheme) -> "dict[str, Distribution]":
+    """What is installed in the very place."""
+    found = scan(scheme.paths["platlib"])
+    found.update(scan(scheme.paths["purelib"]))
+    return found
+
+
+def show(scheme: Scheme) -> int:
+    for name, distribution in sorted(own(scheme).items()):
+        say(f"{name} {distribution.version}")
+    return 0
+
+
+def uninstall(options: Options, scheme: Scheme) -> int:
+    """Remove distributions. Raises Failure when one cannot be removed; then none is."""
+    there = own(scheme)
+    names = [canonical(name) for name in options.names]
+    for name in names:
+        if name not in there:
+            say(f"{name} is not installed in {scheme.paths['purelib']}")
+    leaving = [there[name] for name in names if name in there]
+    if not options.dry_run:
+        with Journal(scheme.paths["purelib"], say) as journal:
+            journal.carry_out(steps_for(journal, leaving, scheme))
+    for distribution in leaving:
+        verb = "Would remove" if options.dry_run else "Removed"
+        say(f"{verb} {distribution.name} {distribution.version}")
+    return 0
+
+
+def install(options: Options, scheme: Scheme, house: House) -> int:
+    """Check, decide, and install in one transaction."""
+    machine = Machine()
+    if options.dry_run:
+        choices, there = decide(options, scheme, house, machine)
+        announce(choices, there, "Would install")
+        return 0
+    with Journal(scheme.paths["purelib"], say) as journal:
+        choices, there = decide(options, scheme, house, machine)
+        wheels = [choice.wheel for choice in choices if choice.wheel is not None]
+        if wheels:
+            say(f"Installing {len(wheels)} of {len(choices)} packages into {scheme.title}")
+        for wheel in wheels:
+            Stage(wheel, scheme, journal).unpack(not options.no_compile)
+        replaced = [there[wheel.name.project] for wheel in wheels if wheel.name.project in there]
+        if wheels:
+            journal.carry_out(steps_for(journal, replaced, scheme))
+    announce(choices, there, "Installed")
+    return 0
+
+
+def decide(
+    options: Options, scheme: Scheme, house: House, machine: Machine
+) -> "tuple[list[Choice], dict[str, Distribution]]":
+    """The choices, and what is installed in the place."""
+    there = own(scheme)
+    present = dict(there)
+    if scheme.searched:
+        present = on_path([scheme.paths["purelib"], scheme.paths["platlib"]])
+    closure = Closure(house, machine, present, options)
+    try:
+        roots = [Requirement(name) for name in options.names] or house.roots()
+    except ValueError as error:
+        raise Failure(USAGE, reason(error)) from None
+    if not roots:
+        raise Failure(USAGE, f"{house.directory} holds no wheels")
+    choices = closure.decide(roots)
+    for warning in broken(present, choices, machine.markers):
+        say(f"warning: {warning}")
+    return choices, there
+
+
+def announce(choices: "list[Choice]", there: "dict[str, Distribution]", verb: str) -> None:
+    """What became of each package."""
+    for choice in choices:
+        if choice.kept is not None:
+            say(f"{choice.kept.name} {choice.version} is there already")
+        elif choice.wheel is not None:
+            name = choice.wheel.name.project
+            before = there.get(name)
+            instead = f" (replaces {before.version})" if before is not None else ""
+            say(f"{verb} {name} {choice.version}{instead}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

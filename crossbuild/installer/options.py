@@ -1,0 +1,87 @@
+"""The command line of install.py."""
+
+from crossbuild.installer.failure import USAGE, Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+USAGE_TEXT = """\
+usage: python3 install.py [OPTION]... [REQUIREMENT]...
+
+Installs what lies beside this file: all of it, or the requirements named, with what they need.
+It needs no pip, no network, and no other program.
+
+where:
+  --user                   this user's own directory
+  --target DIR             one directory, to put on sys.path (with --upgrade: replace there)
+  --prefix DIR             a tree like /usr/local
+  --root DIR               a tree that will be the root of another system
+what else:
+  --upgrade                take the wheelhouse's version of what is named, if another is there
+  --force-reinstall        install again what is there already
+  --no-deps                without what they need
+  --no-compile             without byte code
+  --break-system-packages  even if the system's package manager owns this Python
+  --dry-run                say what would be done
+instead:
+  --uninstall NAME...      remove
+  --list                   say what is installed there
+  --recover                only finish, or take back, what a killed run left
+  --help
+
+exit codes:
+  0 done  2 usage  3 something is missing or conflicts  5 a wrong hash, damaged or unsafe
+  6 this Python lacks something  7 cannot write  10 not for this machine  70 a defect
+  130 interrupted
+"""
+FLAGS = (
+    *("user", "upgrade", "force-reinstall", "no-deps", "no-compile", "break-system-packages"),
+    *("dry-run", "uninstall", "list", "recover", "help"),
+)
+VALUES = ("target", "prefix", "root")
+SHORT_FLAGS = {"-h": "--help", "-t": "--target", "-U": "--upgrade"}
+PLACES = ("user", "target", "prefix")
+
+
+class Options:
+    """What the command line says; each option is an attribute. Raises Failure for nonsense."""
+
+    def __init__(self, argv: "Sequence[str]") -> None:
+        self.names: "list[str]" = []
+        for name in FLAGS:
+            setattr(self, name.replace("-", "_"), False)
+        for name in VALUES:
+            setattr(self, name.replace("-", "_"), "")
+        self.read(list(argv))
+        self.check()
+
+    def __getattr__(self, name: str) -> "bool | str":
+        raise AttributeError(name)
+
+    def read(self, words: "list[str]") -> None:
+        while words:
+            word = SHORT_FLAGS.get(words[0], words[0])
+            words = words[1:]
+            name, equals, value = word[2:].partition("=")
+            if not word.startswith("-"):
+                self.names.append(word)
+            elif word.startswith("--") and name in FLAGS and not equals:
+                setattr(self, name.replace("-", "_"), True)
+            elif word.startswith("--") and name in VALUES and (equals or words):
+                if not equals:
+                    value, words = words[0], words[1:]
+                setattr(self, name.replace("-", "_"), value)
+            else:
+                known = name in VALUES
+                message = (
+                    f"{word} wants a value" if known else f"{word} is no option of install.py"
+                )
+                raise Failure(USAGE, message, "See --help.")
+
+    def check(self) -> None:
+        places = [f"--{name}" for name in PLACES if getattr(self, name)]
+        if len(places) > 1:
+            raise Failure(USAGE, f"{' and '.join(places)} cannot be used together")
+        if self.uninstall and not self.names:
+            raise Failure(USAGE, "--uninstall wants names", "See --help.")
