@@ -47,6 +47,7 @@ def toolchain(directory: Path, key: str = "tools-1") -> Toolchain:
         trees=MappingProxyType({"/opt/crossbuild/toolchain": Tree(key=key, path=directory)}),
         path_prefix="/opt/crossbuild/toolchain/bin",
         environment=MappingProxyType({"CC": "cc"}),
+        foreign=MappingProxyType({"LIBRARY_PATH": "/opt/crossbuild/toolchain/floor/lib"}),
     )
 
 
@@ -225,16 +226,20 @@ def test_a_build_sees_nothing_of_the_host(
     assert set(asked.trees) == {PREFIX, "/opt/crossbuild/toolchain"}
 
 
-def test_the_images_own_compilers_get_no_toolchain(
-    store: Store, tmp_path: Path, environment: Tree
+@pytest.mark.parametrize(("floor", "lent"), [("2_17", True), ("2_36", False)])
+def test_the_images_own_compilers_get_the_targets_c_library_where_theirs_is_newer(
+    store: Store, tmp_path: Path, environment: Tree, floor: str, lent: bool
 ) -> None:
     engine = FakeEngine(
         tmp_path / "fake", Outcome(answer={"wheel": "w.whl"}, files={"out/w.whl": b""})
     )
-    shop = workshop(store, engine, tools=toolchain(tmp_path))
+    target = Target.parse(f"manylinux_{floor}_aarch64", "3.11")
+    shop = workshop(store, engine, tools=toolchain(tmp_path), target=target)
     shop.build(job(tmp_path, environment), Rung.EMULATED, tmp_path / "out")
-    assert set(engine.asked[0].trees) == {PREFIX}
+    assert ("/opt/crossbuild/toolchain" in engine.asked[0].trees) == lent
+    assert ("LIBRARY_PATH" in engine.asked[0].env) == lent
     assert engine.asked[0].env["PATH"].startswith(f"{PREFIX}/bin:")
+    assert "CC" not in engine.asked[0].env
     assert engine.asked[0].env["CFLAGS"] == "-g0"
 
 

@@ -335,7 +335,13 @@ class Workshop:
     def _tools(self, rung: Rung) -> Mapping[str, Tree]:
         """The compilers of a rung, by the paths they are mounted at."""
         native = rung in {Rung.NATIVE, Rung.CIBUILDWHEEL_NATIVE}
-        return self._toolchain.trees if self._toolchain and native else {}
+        lent = native or (rung is Rung.EMULATED and self._is_newer)
+        return self._toolchain.trees if self._toolchain and lent else {}
+
+    @property
+    def _is_newer(self) -> bool:
+        """Whether the root's C library is newer than the target's: none of it may be linked."""
+        return self.target.floor is not None and self.root.image.glibc > self.target.floor
 
     def _around(self, rung: Rung) -> dict[str, str]:
         """What a build by cibuildwheel sees: it adds its own, and then what the package says."""
@@ -360,6 +366,7 @@ class Workshop:
     def _variables(self, job: Job, rung: Rung) -> dict[str, str]:
         """What a build sees, besides the engine's own few: nothing here differs between runs."""
         tools = self._toolchain if rung is Rung.NATIVE else None
+        foreign = self._toolchain.foreign if self._toolchain and self._is_newer else {}
         own = [f"{PREFIX}/bin", self._interpreter.directory, "/usr/local/bin", "/usr/bin", "/bin"]
         if tools:
             first = [job.generators.path_prefix] if job.generators else []
@@ -370,7 +377,7 @@ class Workshop:
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONNOUSERSITE": "1",
             "PYTHONUNBUFFERED": "1",
-            **(tools.environment if tools else _NO_DEBUG),
+            **(tools.environment if tools else {**_NO_DEBUG, **foreign}),
             "PATH": ":".join(own),
         }
         said = self.recipe.environment if self.recipe else {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,7 +17,7 @@ from crossbuild.engine.base import Tree
 from crossbuild.report import Reporter, waiting
 from crossbuild.store import Store
 from crossbuild.target import Target
-from crossbuild.toolchain import cxx, launcher, sysroot
+from crossbuild.toolchain import cxx, floor, launcher, sysroot
 from crossbuild.toolchain.compiler import Zig
 from crossbuild.toolchain.platform import Platform
 from crossbuild.toolchain.sysroot import Layout
@@ -34,7 +34,8 @@ class Toolchain:
     """What a session needs to compile natively.
 
     ``trees`` are to be mounted at their paths; ``path_prefix`` is the directory that goes first
-    on PATH; ``environment`` is to be set. ``key`` stands for everything that decides what comes
+    on PATH; ``environment`` is to be set. ``foreign`` is what lets the image's own compilers
+    link for the target instead. ``key`` stands for everything that decides what comes
     out of the compilers.
     """
 
@@ -42,6 +43,7 @@ class Toolchain:
     trees: Mapping[str, Tree]
     path_prefix: str
     environment: Mapping[str, str]
+    foreign: Mapping[str, str] = field(default_factory=dict)
 
 
 def prepare(store: Store, target: Target, reporter: Reporter) -> Toolchain:
@@ -66,6 +68,7 @@ def prepare(store: Store, target: Target, reporter: Reporter) -> Toolchain:
         ),
         path_prefix=f"{MOUNT}/bin",
         environment=MappingProxyType({}),
+        foreign=MappingProxyType(floor.environment(MOUNT)),
     )
 
 
@@ -97,5 +100,6 @@ def _fill(zig: Zig, platform: Platform, layout: Layout) -> None:
     launcher.install(zig, platform, layout, f"{ZIG_MOUNT}/zig")
     sysroot.c_library(zig, platform, layout)
     sysroot.finish(zig, platform, layout)
+    floor.install(layout)
     cxx.build(zig, layout)
     shutil.rmtree(layout.work)

@@ -165,3 +165,45 @@ def test_programs_run_and_questions_are_answered(box: Box, tmp_path: Path) -> No
     script = tmp_path / "script.py"
     script.write_text(PROGRAMS)
     assert box.run(script) == "ran\nran\n"
+
+
+OLD_C = r"""
+#define _GNU_SOURCE
+#include <math.h>
+#include <pthread.h>
+#include <sys/stat.h>
+static void *idle(void *nothing) { return nothing; }
+double answer(double x)
+{
+    struct stat found;
+    pthread_t thread;
+    double plus(double y) { return y + pow(x, 2); }  /* nested, as GCC alone knows functions */
+    if (pthread_create(&thread, 0, idle, 0) == 0) pthread_detach(thread);
+    return stat("/", &found) == 0 ? plus(1) : 0;
+}
+"""
+
+BY_GCC = r"""
+import ctypes, os, subprocess
+os.chdir("/work")
+open("old.c", "w").write(OLD_C)
+open("main.cpp", "w").write('#include <iostream>\nint main() { std::cout << "ran" << std::endl; }')
+env = dict(os.environ, PATH="/usr/bin:/bin", **FOREIGN)
+subprocess.run(["gcc", "-O2", "-fPIC", "-shared", "old.c", "-o", "old.so"], check=True, env=env)
+subprocess.run(["g++", "-O2", "main.cpp", "-o", "main"], check=True, env=env)
+answer = ctypes.CDLL("/work/old.so").answer
+answer.restype, answer.argtypes = ctypes.c_double, [ctypes.c_double]
+print(answer(3.0), subprocess.run(["./main"], check=True, stdout=subprocess.PIPE).stdout.decode())
+"""
+
+
+def test_the_images_own_compilers_link_at_the_floor(box: Box, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    foreign = dict(box.toolchain.foreign)
+    script.write_text(f"OLD_C = {OLD_C!r}\nFOREIGN = {foreign!r}\n{BY_GCC}")
+    said = box.run(script, ("/work/old.so", tmp_path / "old.so"))
+    assert said.split() == ["10.0", "ran"]
+    with (tmp_path / "old.so").open("rb") as stream:
+        info = elf.read(stream, "old.so")
+    assert {version.name for version in info.versions} == {"GLIBC_2.17"}
+    assert "libpthread.so.0" in info.needed
