@@ -175,20 +175,22 @@ def image_for(
     else BUILD) is what it must be for. ``at_least_floor`` asks for a C library no older than
     the target's: wheels built for the target must load there. No image has musl.
     """
-    if target.family is Family.MUSLLINUX:
-        return None
     wanted = role or (Role.TARGET if at_least_floor else Role.BUILD)
     floor = target.floor if at_least_floor and target.floor else (0, 0)
-    fitting = [
-        found
-        for found in images()
-        if found.arch == target.arch
-        and found.glibc >= floor
-        and wanted in found.roles
-        and found.interpreter(target.python)
-    ]
+    fitting = [found for found in images_for(target, wanted) if found.glibc >= floor]
     fitting.sort(key=from_packages, reverse=True)
     return next((found for found in fitting if from_packages(found) or obtainable(found)), None)
+
+
+def images_for(target: Target, role: Role) -> tuple[Image, ...]:
+    """Every image with the target's Python and processor, the oldest C library first."""
+    if target.family is Family.MUSLLINUX:
+        return ()
+    return tuple(
+        found
+        for found in images()
+        if found.arch == target.arch and role in found.roles and found.interpreter(target.python)
+    )
 
 
 def read(path: Path) -> tuple[Image, ...]:

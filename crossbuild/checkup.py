@@ -22,10 +22,11 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
-from crossbuild import bundle, document, process, verify, wording
+from crossbuild import bundle, document, floors, process, verify, wording
 from crossbuild.catalog import Image
 from crossbuild.disk import hash_of
 from crossbuild.errors import EXIT_OK, EXIT_UNPROVEN, HostError, UsageError, VerificationError
+from crossbuild.model import Allowance
 from crossbuild.proof import SmokeResult, SmokeState
 from crossbuild.proving import Subject, prove, prove_each, worst
 from crossbuild.report import Stage
@@ -42,7 +43,8 @@ _SUMS = "SHA256SUMS"
 class Order:
     """What to verify. ``wanted`` None: every wheel is there for its own sake.
 
-    ``images``: where to prove it; empty: in the catalog's image for the target.
+    ``images``: where to prove it; empty: in the catalog's image for the target. ``floors``: what
+    its wheels may need beyond the target.
     """
 
     directory: Path
@@ -51,6 +53,7 @@ class Order:
     smoke: bool = True
     imports: tuple[str, ...] = ()
     images: tuple[Image, ...] = ()
+    floors: tuple[Allowance, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +91,7 @@ def check_up(order: Order, services: Services) -> CheckUp:
     wheels = tuple(_examined(order, services))
     contents = [examined.contents for examined in wheels if examined.contents is not None]
     whole = len(contents) == len(wheels)
+    order = replace(order, target=_needed(order, contents))
     faults = verify.closure(contents, order.wanted, order.target) if whole else ()
     found = CheckUp(
         directory=order.directory,
@@ -144,8 +148,17 @@ def _examined(order: Order, services: Services) -> Iterator[Examined]:
     services.reporter.emit(Stage(name="verify", detail=detail, steps=len(paths)))
     for path in paths:
         process.check_cancelled()
-        yield verify.examine(path, order.target)
+        yield verify.examine(path, floors.allowed(order.target, order.floors, path))
     services.reporter.emit(Stage(name="verify", detail=detail, done=True))
+
+
+def _needed(order: Order, contents: Sequence[WheelContents]) -> Target:
+    """The target with the floor that the wheels need, as far as it is allowed them."""
+    target = order.target
+    for item in contents:
+        floor = floors.allowed(order.target, order.floors, item.path).floor
+        target = floors.lifted(target, floor or (0, 0))
+    return target
 
 
 def _unsound(found: CheckUp) -> SmokeResult:

@@ -16,7 +16,8 @@ Sizes are bytes, times seconds, hashes SHA-256 in hexadecimal. Keys, all always 
                   tried (every attempt at a built wheel in its order, the one that made it too:
                   rung, image, seconds, added (packages that the image had got for it), era (null,
                   or the time its build requirements are of), error (null, or why what came of it
-                  is of no use)),
+                  is of no use)), needs (null, or the platform that the wheel needs, which is more
+                  than the target promises: the user allowed it),
                   system_packages (package, and the lack it was added for, of the build image)
 ``failures``      one object per package that failed: name, version, step, error, remedy,
                   exit_code, log (path), tail (its last lines), tried (as above)
@@ -34,6 +35,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 
+from crossbuild import floors
 from crossbuild.model import BuildStep, Failure, Plan, RunResult, Step, VerifiedWheel, Wanted
 from crossbuild.net.credentials import public
 from crossbuild.platforms import dotted
@@ -56,7 +58,7 @@ def report(result: RunResult, wanted: Wanted, target: Target) -> dict[str, objec
         "requested": [public(item) for item in wanted.requirements],
         "policy": wanted.policy.value,
         "complete": not result.failures,
-        "packages": [_package(wheel, steps[wheel.name]) for wheel in result.wheels],
+        "packages": [_package(wheel, steps[wheel.name], target) for wheel in result.wheels],
         "failures": [_failure(item) for item in result.failures],
         "build_requirements": _build_requirements(result.plan),
         "notes": [{"name": note.name, "text": note.text} for note in result.plan.notes],
@@ -88,7 +90,7 @@ def smoke(result: SmokeResult) -> dict[str, object]:
     }
 
 
-def _package(wheel: VerifiedWheel, step: Step) -> dict[str, object]:
+def _package(wheel: VerifiedWheel, step: Step, target: Target) -> dict[str, object]:
     origin = wheel.provenance
     phases = origin.phases or {}
     return {
@@ -111,6 +113,7 @@ def _package(wheel: VerifiedWheel, step: Step) -> dict[str, object]:
         "grafted": list(origin.grafted),
         "era": origin.era.to_json() if origin.era else None,
         "tried": [attempt.to_json() for attempt in origin.tried],
+        "needs": floors.beyond(floors.tags(wheel.path), target),
         "system_packages": [{"package": item.package, "lack": item.lack} for item in origin.added],
     }
 

@@ -102,6 +102,18 @@ class RepairError(CrossbuildError):
     exit_code = 9
 
 
+class FloorError(RepairError):
+    """A built wheel needs a newer C library than the target promises.
+
+    ``needs``: the lowest platform that has all it needs; None where no known one has.
+    """
+
+    def __init__(self, message: str, *, needs: str | None) -> None:
+        lowest = f"The lowest target that would do is {needs}." if needs else None
+        super().__init__(message, remedy=lowest)
+        self.needs = needs
+
+
 class VerificationError(CrossbuildError):
     """A wheel or the wheelhouse is not what the target can use."""
 

@@ -94,6 +94,14 @@ class Climb:
             passed = monotonic() - began
             self.attempts.append(replace(tried, seconds=passed, error=failed or None))
 
+    def accepted(self, rung: Rung, image: str) -> None:
+        """Note that what was made there last is of use after all."""
+        for place in reversed(range(len(self.attempts))):
+            attempt = self.attempts[place]
+            if (attempt.rung, attempt.image) == (rung, image):
+                self.attempts[place] = replace(attempt, error=None)
+                return
+
     def useless(self, why: str) -> None:
         """Note that what the last attempt made is of no use."""
         self.attempts[-1] = replace(self.attempts[-1], error=why)

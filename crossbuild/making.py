@@ -7,30 +7,26 @@ kept in the store under a key of everything that went into it, and is not made a
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 from packaging.utils import NormalizedName
 
-from crossbuild import build, era, ladder, repair, verify, wording
+from crossbuild import era, floors, wording
 from crossbuild.building.backend import Workshop
-from crossbuild.errors import BuildError, CrossbuildError, RepairError
+from crossbuild.errors import BuildError, CrossbuildError, FloorError, RepairError
 from crossbuild.lack import RECIPE, Addition
-from crossbuild.ladder import Climb, Rung
+from crossbuild.ladder import Climb
 from crossbuild.model import (
+    Allowance,
     BuildStep,
     EnvironmentPin,
     Failure,
     File,
-    Origin,
     PackageKey,
     Plan,
-    Provenance,
-    RawWheel,
-    RepairedWheel,
     VerifiedWheel,
 )
 from crossbuild.process import CancelledError
@@ -39,8 +35,8 @@ from crossbuild.schedule import Skipped, in_order
 from crossbuild.store import Store
 from crossbuild.target import Target
 from crossbuild.workbench import Services, Workbench
+from crossbuild.wright import Piece, Wright
 
-_BUILT = "built"
 _GIVEN = "given"
 
 
@@ -53,13 +49,24 @@ class Made:
 
 
 class Maker:
-    """Makes the BUILD steps of a plan, each after the ones that its build installs."""
+    """Makes the BUILD steps of a plan, each after the ones that its build installs.
 
-    def __init__(self, target: Target, services: Services, bench: Workbench, keep: bool) -> None:
+    ``allowed``: by how much a wheel may need more than the target promises.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        services: Services,
+        bench: Workbench,
+        keep: bool,
+        allowed: tuple[Allowance, ...] = (),
+    ) -> None:
         self._target = target
         self._services = services
         self._bench = bench
-        self._keep = keep
+        self._floors = allowed
+        self._wright = Wright(services.store, services.reporter, keep=keep)
         self._wheels: dict[PackageKey, VerifiedWheel] = {}
         self._files: dict[str, Path] = {}
 
@@ -149,8 +156,7 @@ class Maker:
         """Build with the build requirements of an earlier time; raise ``error`` if all fail."""
         failed: dict[str, BuildError] = {}
         for past in islice(self._bench.earlier(step, era.said(error)), error.eras):
-            text = f"{step.pin.label}: trying {past.era}, for with those of today: {error}"
-            self._services.reporter.emit(Message(text=text, level=Level.WARNING))
+            self._warn(step, f"trying {past.era}, for with those of today: {error}")
             try:
                 return self._attempted(past, log.with_suffix(f".{len(failed) + 1}.log"), climb)
             except BuildError as again:
@@ -163,12 +169,74 @@ class Maker:
         climb.era = step.era.until if step.era else None
         if step.era is not None:
             self._fetch([step])
-        environment = tuple(self._installed(item) for item in step.environment)
-        workshop = self._bench.workshop.known(self._files[step.source.url], step.recipe)
-        key = build.key(step, environment, workshop)
-        self._tell(step, workshop)
-        with self._services.store.lock(f"{_BUILT}-{key}"):
-            return self._kept(step, key) or self._make(step, environment, workshop, log, climb)
+        archive = self._files[step.source.url]
+        piece = Piece(
+            step=step,
+            source=archive,
+            environment=tuple(self._installed(item) for item in step.environment),
+            workshop=self._bench.workshop.known(archive, step.recipe),
+            log=log,
+            climb=climb,
+        )
+        self._tell(step, piece.workshop)
+        try:
+            return self._wright.make(piece, self._target)
+        except FloorError as error:
+            return self._made_otherwise(piece, error)
+
+    def _made_otherwise(self, piece: Piece, error: FloorError) -> VerifiedWheel:
+        """Build in images with an older C library; else take what was made, if that is allowed.
+
+        Raises ``error`` where neither helps, with what would.
+        """
+        for shop in self._bench.older():
+            image = shop.root.image
+            self._warn(piece.step, f"trying {image.name}, whose C library is older: {error}")
+            older = replace(piece, workshop=shop.known(piece.source, piece.step.recipe))
+            with contextlib.suppress(BuildError, RepairError):
+                return self._wright.make(older, self._target)
+        return self._made_above(piece, error)
+
+    def _made_above(self, piece: Piece, error: FloorError) -> VerifiedWheel:
+        """Take a wheel above the floor where that is allowed by name; else raise ``error``."""
+        step = piece.step
+        allowed = floors.limit(self._target, self._floors, step.pin.name)
+        needs = error.needs
+        while needs and (higher := floors.floor_of(needs, allowed)):
+            if not (allowed.floor and higher <= allowed.floor):
+                break
+            try:
+                wheel = self._wright.make(piece, floors.lifted(self._target, higher))
+            except FloorError as again:
+                if again.needs == needs:
+                    break
+                needs = again.needs
+            else:
+                self._warn(step, f"needs {needs}, more than {self._target.platform} promises")
+                return wheel
+        error.remedy = self._ways_out(step, error)
+        raise error
+
+    def _ways_out(self, step: BuildStep, error: FloorError) -> str:
+        """What helps with a wheel that does not fit."""
+        if error.needs is None:
+            return error.remedy
+        floor = error.needs.removesuffix(f"_{self._target.arch}")
+        text = (
+            f"It fits {error.needs}: make the wheels for that target, or take this one as it is "
+            f"with --allow-floor {step.pin.name}={floor}."
+        )
+        elsewhere = self._bench.older_elsewhere()
+        if elsewhere is None:
+            return text
+        return (
+            f"{text} {elsewhere.name} has an older C library: name a registry that has that "
+            "image (--registry HOST)."
+        )
+
+    def _warn(self, step: BuildStep, text: str) -> None:
+        message = Message(text=f"{step.pin.label}: {text}", level=Level.WARNING)
+        self._services.reporter.emit(message)
 
     def _tell(self, step: BuildStep, workshop: Workshop) -> None:
         """Say what a recipe adds to the image."""
@@ -183,83 +251,6 @@ class Maker:
             return self._files[item.file.url]
         return self._wheels[item.name, item.version].path
 
-    def _kept(self, step: BuildStep, key: str) -> VerifiedWheel | None:
-        record = self._services.store.record(_BUILT, key)
-        path = record and self._services.store.file(record["sha256"], record["filename"])
-        if not record or not path:
-            return None
-        provenance = Provenance(
-            origin=Origin.BUILT_EARLIER,
-            source=step.source,
-            rung=Rung(record["rung"]),
-            phases=record["phases"],
-            grafted=tuple(record["grafted"]),
-            added=tuple(
-                Addition(package=item[0], lack=item[1]) for item in record.get("added", ())
-            ),
-            era=step.era,
-            tried=tuple(map(ladder.from_json, record.get("tried", ()))),
-        )
-        return _verified(step, path, record["sha256"], provenance)
-
-    def _make(
-        self,
-        step: BuildStep,
-        environment: tuple[Path, ...],
-        workshop: Workshop,
-        log: Path,
-        climb: Climb,
-    ) -> VerifiedWheel:
-        store = self._services.store
-        with store.scratch(step.pin.name) as scratch:
-            raw = build.build(
-                step,
-                self._files[step.source.url],
-                environment,
-                workshop=workshop,
-                output=scratch,
-                log=log,
-                climb=climb,
-                keep=store.root / "kept" if self._keep else None,
-            )
-            # What was added has to be known to find this wheel again, and for its libraries.
-            workshop = workshop.equipped(raw.added)
-            phases = dict(raw.phases)
-            with self._phase(step, "repair", phases):
-                repaired = self._repaired(raw, workshop, scratch, climb)
-            with self._phase(step, "verify", phases):
-                verify.check(repaired.path, self._target)
-            path, sha256 = store.adopt(repaired.path, repaired.path.name, repaired.sha256)
-        provenance = Provenance(
-            origin=Origin.BUILT,
-            source=step.source,
-            rung=raw.rung,
-            phases=phases,
-            grafted=repaired.grafted,
-            added=raw.added,
-            era=step.era,
-            tried=tuple(climb.attempts),
-        )
-        key = build.key(step, environment, workshop)
-        store.put_record(_BUILT, key, _record(path, sha256, provenance))
-        return _verified(step, path, sha256, provenance)
-
-    def _repaired(
-        self, raw: RawWheel, workshop: Workshop, scratch: Path, climb: Climb
-    ) -> RepairedWheel:
-        try:
-            return repair.repair(raw, self._target, workshop.root, scratch / "repaired")
-        except RepairError as error:
-            climb.useless(str(error))
-            raise
-
-    @contextlib.contextmanager
-    def _phase(self, step: BuildStep, name: str, phases: dict[str, float]) -> Iterator[None]:
-        self._services.reporter.emit(Building(package=step.pin.label, phase=name))
-        began = time.monotonic()
-        yield
-        phases[name] = time.monotonic() - began
-
 
 def last_added(store: Store, name: NormalizedName) -> tuple[Addition, ...] | None:
     """What the last build of a package was given besides its image; None: nothing."""
@@ -270,29 +261,6 @@ def last_added(store: Store, name: NormalizedName) -> tuple[Addition, ...] | Non
 
 def _after(step: BuildStep) -> tuple[PackageKey, ...]:
     return tuple((item.name, item.version) for item in step.environment if item.file is None)
-
-
-def _record(path: Path, sha256: str, provenance: Provenance) -> dict[str, object]:
-    return {
-        "filename": path.name,
-        "sha256": sha256,
-        "rung": provenance.rung.value if provenance.rung else None,
-        "phases": dict(provenance.phases or {}),
-        "grafted": list(provenance.grafted),
-        "added": [[item.package, item.lack] for item in provenance.added],
-        "tried": [attempt.to_json() for attempt in provenance.tried],
-    }
-
-
-def _verified(step: BuildStep, path: Path, sha256: str, provenance: Provenance) -> VerifiedWheel:
-    return VerifiedWheel(
-        name=step.pin.name,
-        version=step.pin.version,
-        path=path,
-        sha256=sha256,
-        size=path.stat().st_size,
-        provenance=provenance,
-    )
 
 
 def _failure(step: BuildStep, error: CrossbuildError, log: Path, climb: Climb) -> Failure:

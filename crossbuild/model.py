@@ -142,6 +142,14 @@ class Formats:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Allowance:
+    """A C library newer than the target's that a built wheel may need; ``name`` None: any."""
+
+    name: NormalizedName | None
+    floor: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Wanted:
     """What the user asked for. A requirement on a file is ``name @ url`` (PEP 508)."""
 
@@ -149,6 +157,7 @@ class Wanted:
     constraints: tuple[Requirement, ...] = ()
     policy: Policy = Policy.WHEEL_FIRST
     formats: Formats = Formats()
+    floors: tuple[Allowance, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName, canonicalize_name
 
-from crossbuild import bundle, catalog, document, matrix, parts, process, verify
+from crossbuild import bundle, catalog, document, floors, matrix, parts, process, verify
 from crossbuild import plan as planning
 from crossbuild.catalog import Image, Role
 from crossbuild.engine.base import Limits
@@ -66,6 +66,11 @@ def _planner(request: Request, services: Services) -> Planner:
     return Planner(wanted=request.wanted, target=request.target, services=services, bench=bench)
 
 
+def _maker(request: Request, services: Services, bench: Workbench) -> Maker:
+    target, allowed = request.target, request.wanted.floors
+    return Maker(target, services, bench, keep=request.keep, allowed=allowed)
+
+
 def _sized(plan: Plan, services: Services) -> Plan:
     """Ask for the sizes that the index does not tell; what stays unknown stays None."""
     files = [planning.file_of(step) for step in (*plan.steps, *plan.build_requirements)]
@@ -102,7 +107,7 @@ def run(request: Request, services: Services) -> RunResult:
     with _publishing(request, services) as directory:
         planner = _planner(request, services)
         settled = planner.settle(request.output)
-        made = Maker(request.target, services, planner.bench, request.keep).make(settled.plan)
+        made = _maker(request, services, planner.bench).make(settled.plan)
         return _finish(request, services, directory, settled, made)
 
 
@@ -114,7 +119,7 @@ def build(request: Request, services: Services, given: Planned, group: Group | N
     steps = group.steps if group else given.plan.builds
     with bundle.staging(request.output, parts.RECORD) as directory, _ending():
         bench = _planner(request, services).bench
-        maker = Maker(request.target, services, bench, request.keep)
+        maker = _maker(request, services, bench)
         made = maker.make(matrix.restricted(given.plan, steps))
         part = Part(
             step=group.id if group else None,
@@ -137,7 +142,7 @@ def merge(
     outcomes = parts.join(directories, given)
     wheels = [item for item in outcomes if isinstance(item, VerifiedWheel)]
     for item in wheels:
-        verify.check(item.path, request.target)
+        verify.check(item.path, floors.allowed(request.target, request.wanted.floors, item.path))
     made = Made(
         wheels={(item.name, item.version): item for item in wheels},
         failures=tuple(item for item in outcomes if isinstance(item, Failure)),
@@ -231,7 +236,8 @@ def _judge(request: Request, settled: Settled, made: Made) -> RunResult:
 
 
 def _check_closure(request: Request, contents: Sequence[WheelContents]) -> None:
-    findings = verify.closure(contents, request.wanted.requirements, request.target)
+    target = floors.needed(request.target, (item.tags for item in contents))
+    findings = verify.closure(contents, request.wanted.requirements, target)
     if findings:
         raise VerificationError("; ".join(map(str, findings)))
 
@@ -246,7 +252,7 @@ def _proven(request: Request, services: Services, directory: Path, result: RunRe
         return replace(result, smoke=not_run(request.target, why))
     subject = Subject(
         wheelhouse=directory,
-        target=request.target,
+        target=floors.needed(request.target, (floors.tags(it.path) for it in result.wheels)),
         modules=_modules(request, result),
         imports=request.imports,
         commands=_commands(result),

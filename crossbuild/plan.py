@@ -8,6 +8,8 @@ credentials. All keys are always there:
 ``target``     platform, family, arch, floor (null: none), python, interpreter
 ``requirements``, ``constraints``  as asked for (PEP 508)
 ``policy``     ``wheel-first`` or ``newest``
+``floors``     what a built wheel may need beyond the target: objects with ``name`` (null: any
+               package) and ``floor`` (of glibc, as ``2.28``)
 ``formats``    ``only_binary`` and ``no_binary`` (names), each with an ``…_all`` (true or false);
                ``hashes`` (pairs of name and SHA-256), ``hashes_required`` (true or false)
 ``packages``   one object per package of the closure, by name; see below
@@ -69,6 +71,7 @@ from crossbuild.model import (
     Wanted,
 )
 from crossbuild.net.credentials import public
+from crossbuild.platforms import dotted
 from crossbuild.resolution.candidates import Judge, Release, best_wheel
 from crossbuild.target import Target
 
@@ -166,6 +169,7 @@ def to_json(plan: Plan, target: Target, wanted: Wanted) -> dict[str, object]:
         "requirements": [public(item) for item in wanted.requirements],
         "constraints": [public(item) for item in wanted.constraints],
         "policy": wanted.policy.value,
+        "floors": [{"name": item.name, "floor": dotted(item.floor)} for item in wanted.floors],
         "formats": _formats(wanted.formats),
         "packages": [_package(step) for step in plan.steps],
         "build_requirements": [_package(step) for step in plan.build_requirements],

@@ -26,6 +26,7 @@ from crossbuild import plan as planning
 from crossbuild.disk import full_guarded
 from crossbuild.errors import UsageError
 from crossbuild.model import (
+    Allowance,
     BuildStep,
     BuildSystem,
     EnvironmentPin,
@@ -171,6 +172,16 @@ def _wanted(whole: Json) -> Wanted:
         constraints=tuple(map(Requirement, _texts(whole["constraints"]))),
         policy=Policy(whole["policy"]),
         formats=_formats(_is(whole["formats"], dict)),
+        floors=_each(whole.get("floors", []), _allowance),
+    )
+
+
+def _allowance(said: Json) -> Allowance:
+    name = said["name"]
+    major, minor = _is(said["floor"], str).split(".")
+    return Allowance(
+        name=None if name is None else canonicalize_name(name, validate=True),
+        floor=(int(major), int(minor)),
     )
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from crossbuild import process
 from crossbuild.disk import guarded, hash_of, storage_error
 from crossbuild.engine.base import Root
-from crossbuild.errors import RepairError
+from crossbuild.errors import FloorError, RepairError
 from crossbuild.model import RawWheel, RepairedWheel
 from crossbuild.platforms import Family
 from crossbuild.target import Target
@@ -39,9 +39,9 @@ def repair(raw: RawWheel, target: Target, root: Root, output: Path) -> RepairedW
 
     A wheel without code of the target's processor is taken as it is; so is one that
     cibuildwheel repaired, where the target takes its tag. The same wheel and image give the
-    same bytes. Raises RepairError that names the library, the symbol version and the
-    lowest target that would do; IntegrityError when the wheel is damaged; HostError without
-    patchelf.
+    same bytes. Raises FloorError that names the library, the symbol version and the lowest
+    target that would do; RepairError where a library is not there; IntegrityError when the wheel
+    is damaged; HostError without patchelf.
     """
     with guarded(output):
         output.mkdir(parents=True, exist_ok=True)
@@ -157,7 +157,7 @@ def _missing(contents: WheelContents, target: Target, root: Root) -> list[str]:
 
 
 def _judge(contents: WheelContents, target: Target) -> None:
-    """Raise RepairError when any file of the wheel needs a newer symbol than the floor has."""
+    """Raise FloorError when any file of the wheel needs a newer symbol than the floor has."""
     promise = promises.of(target)
     if promise is None:
         return
@@ -174,10 +174,7 @@ def _judge(contents: WheelContents, target: Target) -> None:
     shown = "; ".join(_excess(contents, member, version) for member, version in beyond[:_SHOWN])
     more = f"; and {len(beyond) - _SHOWN} more" if len(beyond) > _SHOWN else ""
     lowest = promises.lowest(target, (version for _, version in beyond))
-    raise RepairError(
-        f"{_subject(contents, target)}: {shown}{more}",
-        remedy=f"The lowest target that would do is {lowest}." if lowest else "",
-    )
+    raise FloorError(f"{_subject(contents, target)}: {shown}{more}", needs=lowest)
 
 
 def _excess(contents: WheelContents, member: str, version: SymbolVersion) -> str:

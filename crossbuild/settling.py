@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from crossbuild import bundle, verify, wording
+from crossbuild import bundle, floors, verify, wording
 from crossbuild import plan as planning
 from crossbuild.disk import hash_of
 from crossbuild.errors import VerificationError
 from crossbuild.model import (
+    BuildStep,
     FetchStep,
     Formats,
+    Note,
     Origin,
     Plan,
     Provenance,
@@ -58,7 +60,16 @@ class Planner:
             refused=refused,
             reporter=self.services.reporter,
         )
-        return planning.plan(resolution, self.target, self.wanted.formats, existing)
+        plan = planning.plan(resolution, self.target, self.wanted.formats, existing)
+        return replace(plan, notes=(*plan.notes, *self._allowed(plan)))
+
+    def _allowed(self, plan: Plan) -> Iterator[Note]:
+        """Say which wheels may come to need more than the target promises."""
+        for step in plan.steps:
+            most = floors.limit(self.target, self.wanted.floors, step.pin.name)
+            if isinstance(step, BuildStep) and most != self.target:
+                text = f"may need {most.platform}, more than the target promises (--allow-floor)"
+                yield Note(name=step.pin.name, text=text)
 
     def settle(self, output: Path | None) -> Settled:
         """Plan and download until every wheel is sound; each round refuses at least one more.

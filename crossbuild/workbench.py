@@ -127,6 +127,28 @@ class Workbench:
             )
         return image
 
+    def older(self) -> Iterator[Workshop]:
+        """Workshops whose images have an older C library than the usual one, the oldest first.
+
+        Raises what ``Engine.prepare`` raises.
+        """
+        if self._services.builder is not Builder.LADDER:
+            return
+        toolchain = zig.prepare(self._services.store, self._target, self._services.reporter)
+        for image in self._older_images():
+            if self._services.obtainable(image):
+                yield self._open(toolchain, image=image)
+
+    def older_elsewhere(self) -> Image | None:
+        """The image with the oldest C library of those that cannot be had; None: no older one."""
+        unobtainable = (i for i in self._older_images() if not self._services.obtainable(i))
+        return next(unobtainable, None)
+
+    def _older_images(self) -> list[Image]:
+        here = self.image().glibc
+        found = catalog.images_for(self._target, Role.BUILD)
+        return [image for image in found if image.glibc < here]
+
     def _other_ways(self) -> str:
         """What helps where no image can be had for the target."""
         elsewhere = catalog.image_for(self._target, obtainable=lambda _: True)
@@ -163,9 +185,11 @@ class Workbench:
                 self._asking = self._open(None, asking=True)
             return self._asking
 
-    def _open(self, toolchain: Toolchain | None, *, asking: bool = False) -> Workshop:
+    def _open(
+        self, toolchain: Toolchain | None, *, asking: bool = False, image: Image | None = None
+    ) -> Workshop:
         services = self._services
-        root = services.engine.prepare(self.image(), Role.BUILD)
+        root = services.engine.prepare(image or self.image(), Role.BUILD)
         ours = asking or services.builder is Builder.LADDER
         mender = self._mender if services.builder is Builder.LADDER else None
         return Workshop(

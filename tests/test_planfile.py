@@ -15,6 +15,7 @@ from packaging.version import Version
 from crossbuild import planfile
 from crossbuild.errors import UsageError
 from crossbuild.model import (
+    Allowance,
     BuildStep,
     EnvironmentPin,
     FetchStep,
@@ -55,6 +56,7 @@ WANTED = Wanted(
         hashes=frozenset({(name("numpy"), "0" * 64)}),
         hashes_required=True,
     ),
+    floors=(Allowance(name=None, floor=(2, 28)), Allowance(name=name("numpy"), floor=(2, 34))),
 )
 
 

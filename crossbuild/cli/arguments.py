@@ -15,7 +15,7 @@ from crossbuild.cli.vocabulary import Option
 from crossbuild.engine.base import Limits
 from crossbuild.engine.images.registry import Registry
 from crossbuild.errors import UsageError
-from crossbuild.model import Builder, Policy
+from crossbuild.model import Allowance, Builder, Policy
 from crossbuild.packing.order import Form
 
 _ELSEWHERE = {
@@ -46,6 +46,7 @@ class Options:
     constraints: tuple[Path, ...] = ()
     target: str | None = None
     python: str | None = None
+    floors: tuple[Allowance, ...] = ()
     output: Path = Path("wheelhouse")
     part: Path = Path("part")
     plan_file: Path | None = None

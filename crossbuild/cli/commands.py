@@ -178,6 +178,7 @@ def _verify(call: Call) -> Answer:
             smoke=options.smoke,
             imports=options.imports,
             images=images,
+            floors=options.floors,
         )
         result = check_up(order, services)
     return Answer(

@@ -12,6 +12,7 @@ from crossbuild.cli.vocabulary import (
     CHOICE,
     ENGINE,
     FILE,
+    FLOORS,
     GENERAL,
     IMAGE,
     INDEX,
@@ -50,6 +51,7 @@ class Command:
 _RUN = (
     REQUIREMENTS,
     TARGET,
+    FLOORS,
     CHOICE,
     INDEX,
     Group(title="Output", options=(OUTPUT,)),
@@ -82,7 +84,9 @@ COMMANDS: Mapping[str, Command] = {
     "plan": Command(
         words="REQUIREMENT… --target PLATFORM",
         summary="show what a run would do; with -o or --matrix, for other machines to do",
-        groups=(REQUIREMENTS, TARGET, CHOICE, INDEX, PLANNING, BUILDING, RECIPES, GENERAL),
+        groups=(
+            *(REQUIREMENTS, TARGET, FLOORS, CHOICE, INDEX, PLANNING, BUILDING, RECIPES, GENERAL),
+        ),
         examples=(
             "crossbuild plan matplotlib --target manylinux2014_aarch64",
             "crossbuild plan -r requirements.txt --target manylinux2014_aarch64 -o plan.json",
@@ -124,6 +128,7 @@ COMMANDS: Mapping[str, Command] = {
         groups=(
             Group(title="Requirements", options=(FILE,)),
             TARGET,
+            FLOORS,
             PROOF,
             Group(title="Emulation", options=(ENGINE, MIRROR, REGISTRY)),
             GENERAL,

@@ -8,13 +8,15 @@ from collections.abc import Iterable
 from packaging.utils import InvalidName, canonicalize_name
 
 from crossbuild.carry import message
-from crossbuild.model import Builder, Formats, Policy
+from crossbuild.model import Allowance, Builder, Formats, Policy
 from crossbuild.packing.order import FAT32_LIMIT, Form
+from crossbuild.platforms import LEGACY
 
 ENGINES = ("auto", "rootfs", "docker")
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_FLOOR = re.compile(r"(manylinux(?:1|2010|2014)|manylinux_2_(\d{1,3}))")
 _PYTHON_TAG = re.compile(r"(?:cp)?([23])(\d{1,2})")
 
 
@@ -135,6 +137,20 @@ def formats(rules: Iterable[tuple[str, str]]) -> Formats:
         no_binary=frozenset(canonicalize_name(name) for name in no - {":all:"}),
         no_binary_all=":all:" in no,
     )
+
+
+def allowance(text: str) -> Allowance:
+    """Read ``manylinux_2_28``, for any package, or ``NAME=manylinux_2_28``."""
+    name, _, tag = text.rpartition("=")
+    match = _FLOOR.fullmatch(tag)
+    if match is None:
+        raise ValueError(f"{text!r} allows no floor; write manylinux_2_28, or NAME=manylinux_2_28")
+    try:
+        package = canonicalize_name(name, validate=True) if "=" in text else None
+    except InvalidName as error:
+        raise ValueError(f"{name!r} is no package name") from error
+    floor = next((floor for floor, old in LEGACY.items() if old == match[1]), None)
+    return Allowance(name=package, floor=floor or (2, int(match[2])))
 
 
 def _name(word: str) -> str:

@@ -81,6 +81,7 @@ def wanted(options: Options, found: Requested) -> Wanted:
         constraints=tuple(found.constraints),
         policy=options.policy,
         formats=_formats(options, found),
+        floors=options.floors,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from crossbuild import ladder, wording
+from crossbuild import floors, ladder, wording
 from crossbuild.checkup import CheckUp
 from crossbuild.cli.page import Page, said
 from crossbuild.cli.proofs import proven
@@ -155,6 +155,7 @@ def result(page: Page, result: RunResult, target: Target) -> None:
     if result.output is None:
         page.write(said(page, "failed", "Nothing was published."))
         return
+    page.write(*_above(result.wheels, target, page))
     page.write(_checked(result, target, page), proven(page, result.smoke, result.images))
     page.write(Text(), _published(result, result.output, target))
     if result.exit_code in {EXIT_OK, EXIT_UNPROVEN}:
@@ -226,6 +227,14 @@ def _failure(failure: Failure, page: Page) -> Table:
     if failure.log is not None and str(failure.log) not in failure.remedy:
         more.append(f"Log: {failure.log}")
     return said(page, "failed", head, *more)
+
+
+def _above(wheels: Iterable[VerifiedWheel], target: Target, page: Page) -> Iterator[Table]:
+    """The wheels that need more than the target promises, as the user allowed."""
+    for wheel in wheels:
+        if needs := floors.beyond(floors.tags(wheel.path), target):
+            text = f"{wheel.name} {wheel.version} needs {needs}: more than the target promises"
+            yield said(page, "warning", text, "You allowed it (--allow-floor).")
 
 
 def _checked(result: RunResult, target: Target, page: Page) -> Table:

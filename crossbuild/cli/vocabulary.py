@@ -85,6 +85,14 @@ REGISTRY = Option(
     read=registry.parse,
     help="has PyPA's images (default: $CROSSBUILD_REGISTRY)",
 )
+FLOOR = Option(
+    names=("--allow-floor",),
+    dest="floors",
+    metavar="[PKG=]FLOOR",
+    read=reading.allowance,
+    many=True,
+    help="let what is built need FLOOR, as manylinux_2_28, where it does not fit the target",
+)
 PYTHON = Option(
     names=("--python",),
     dest="python",
@@ -105,6 +113,7 @@ TARGET = Group(
         PYTHON,
     ),
 )
+FLOORS = Group(title="Floor", options=(FLOOR,))
 REQUIREMENTS = Group(title="Requirements", options=(FILE, CONSTRAINT))
 CHOICE = Group(
     title="Versions and files",
