@@ -212,7 +212,8 @@ def _attempt(job: Job, rung: Rung, workshop: Workshop, output: Path, climb: Clim
     raw = output / f"raw-{rung.name.lower()}"
     with job.log.open("a", encoding="utf-8") as log:
         log.write(f"crossbuild: {job.label} with the {rung.value}\n")
-    added = [item.package for item in workshop.added]
+    laid = workshop.laid.labels if workshop.laid else ()
+    added = [*(item.package for item in workshop.added), *laid]
     image = workshop.root.image.name
     try:
         with climb.trying(rung, image, added):

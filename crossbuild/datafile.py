@@ -72,6 +72,13 @@ class Table:
             raise self.wrong(key, "true or false is expected")
         return value
 
+    def name(self, key: str) -> str:
+        """A name, as packages of a distribution have them."""
+        value = self.text(key)
+        if not _NAME.fullmatch(value):
+            raise self.wrong(key, f"{value!r} is not a name")
+        return value
+
     def names(self, key: str) -> tuple[str, ...]:
         """A list of one name or more."""
         value = self._value(key)

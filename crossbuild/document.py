@@ -111,6 +111,7 @@ def _package(wheel: VerifiedWheel, step: Step, target: Target) -> dict[str, obje
         "rung": origin.rung.value if origin.rung else None,
         "phases": {name: round(seconds, 3) for name, seconds in phases.items()},
         "grafted": list(origin.grafted),
+        "libraries": list(origin.libraries),
         "era": origin.era.to_json() if origin.era else None,
         "tried": [attempt.to_json() for attempt in origin.tried],
         "needs": floors.beyond(floors.tags(wheel.path), target),

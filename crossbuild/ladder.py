@@ -37,7 +37,8 @@ class Rung(enum.Enum):
 class Attempt:
     """One try at a wheel, ``seconds`` long. ``error``: why it made none that is of use, or None.
 
-    ``added`` are the packages that its ``image`` had got for it. ``era``: when its build
+    ``added`` are the packages that its ``image`` had got for it, and the C libraries that were
+    built from source for it. ``era``: when its build
     requirements are of, None: of the day.
     """
 

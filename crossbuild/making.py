@@ -18,6 +18,7 @@ from crossbuild import era, floors, wording
 from crossbuild.building.backend import Workshop
 from crossbuild.errors import BuildError, CrossbuildError, FloorError, RepairError
 from crossbuild.lack import RECIPE, Addition
+from crossbuild.library import Library
 from crossbuild.ladder import Climb
 from crossbuild.model import (
     Allowance,
@@ -195,6 +196,26 @@ class Maker:
             older = replace(piece, workshop=shop.known(piece.source, piece.step.recipe))
             with contextlib.suppress(BuildError, RepairError):
                 return self._wright.make(older, self._target)
+        if piece.step.recipe and piece.step.recipe.sources:
+            return self._made_on_own_ground(piece, piece.step.recipe.sources, error)
+        return self._made_above(piece, error)
+
+    def _made_on_own_ground(
+        self, piece: Piece, sources: tuple[Library, ...], error: FloorError
+    ) -> VerifiedWheel:
+        """Build with C libraries that are built for the floor first, from their sources."""
+        names = wording.listing([item.name for item in sources])
+        self._warn(piece.step, f"building {names} from source first, for {error}")
+        try:
+            if (laid := piece.workshop.lay(sources)) is not None:
+                # What the first build lacked, this one does, too.
+                known = self._bench.workshop.known(piece.source, piece.step.recipe)
+                own = replace(piece, workshop=known.on(laid))
+                return self._wright.make(own, self._target)
+        except FloorError as again:
+            return self._made_above(own, again)
+        except BuildError as failed:
+            error = FloorError(f"{error}; {failed}", needs=error.needs)
         return self._made_above(piece, error)
 
     def _made_above(self, piece: Piece, error: FloorError) -> VerifiedWheel:

@@ -326,7 +326,8 @@ class Provenance:
     """How one wheel came to be; ``rung``, ``phases`` and ``added`` as in ``RawWheel``.
 
     ``era``: when its build requirements are of, None: of the day it was built. ``tried`` has
-    every attempt at it, the one that made it too.
+    every attempt at it, the one that made it too. ``libraries`` are the C libraries, with their
+    versions, that were built first for it from their sources.
     """
 
     origin: Origin
@@ -337,6 +338,7 @@ class Provenance:
     added: tuple[Addition, ...] = ()
     era: Era | None = None
     tried: tuple[Attempt, ...] = ()
+    libraries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

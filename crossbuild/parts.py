@@ -8,7 +8,7 @@ A part is a directory: the wheels, the logs of what failed, and ``part.json``, s
 ``target``    as in the plan
 ``wheels``    name, version, file, sha256, size, origin, rung, phases (name to seconds), grafted,
               added (pairs of a package of the image's distribution and why), era (as in a plan),
-              tried (as in a report)
+              tried (as in a report), libraries (C libraries that were built first)
 ``failures``  name, version, step, error, remedy, exit_code, log (a file of the part, or null),
               tail (its last lines), tried (as in a report)
 """
@@ -112,6 +112,7 @@ def _wheel(made: VerifiedWheel) -> dict[str, object]:
         "added": [[item.package, item.lack] for item in origin.added],
         "era": origin.era.to_json() if origin.era else None,
         "tried": [attempt.to_json() for attempt in origin.tried],
+        "libraries": list(origin.libraries),
     }
 
 
@@ -244,6 +245,7 @@ def _verified(said: Mapping[str, Any], step: BuildStep, path: Path) -> VerifiedW
             added=tuple(Addition(package=item[0], lack=item[1]) for item in said.get("added", ())),
             era=era.from_json(said.get("era")),
             tried=_tried(said),
+            libraries=tuple(said.get("libraries", ())),
         ),
     )
 

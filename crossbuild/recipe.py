@@ -13,6 +13,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
+from crossbuild.library import Library
+
 Setting = str | tuple[str, ...]
 """A value of a config setting, or several under one key, as pip's -C takes them."""
 
@@ -40,6 +42,8 @@ class Recipe:
     ``system`` maps a family of distributions (``debian``) to the packages that its image gets.
     ``before_all`` and ``test_command`` are commands of sh(1), ``environment`` and these three
     as cibuildwheel means them; ``config_settings`` are those of PEP 517. ``why`` is one line.
+    ``sources`` are the C libraries that are built first, in this order, where those of the image
+    need a newer C library than the target has.
     """
 
     name: NormalizedName
@@ -55,6 +59,7 @@ class Recipe:
     test_imports: tuple[str, ...] = ()
     test_command: str | None = None
     compilers: tuple[Compilers, ...] = tuple(Compilers)
+    sources: tuple[Library, ...] = ()
 
     def covers(self, version: Version) -> bool:
         """Whether it is for this version."""
@@ -98,6 +103,7 @@ class Recipe:
             "test-imports": list(self.test_imports),
             "test-command": self.test_command,
             "compilers": [item.value for item in self.compilers],
+            "sources": [item.to_json() for item in self.sources],
         }
         if self.compilers == tuple(Compilers):
             del said["compilers"]

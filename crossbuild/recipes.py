@@ -2,16 +2,18 @@
 
 A recipe is a table with the keys of ``_KEYS``; a file holds one, or several for different
 versions as an array of tables ``recipe``. Read strictly: what is not understood is an error that
-names the file and the key.
+names the file and the key. C libraries that recipes have built first are in files
+``libraries/NAME.toml`` beside them, or beside ours.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -21,6 +23,7 @@ from packaging.version import Version
 from crossbuild import datafile
 from crossbuild.datafile import Table
 from crossbuild.errors import UsageError
+from crossbuild.library import DebianSource, FileSource, Library
 from crossbuild.recipe import Compilers, Patch, Recipe, Setting
 
 FAMILIES = ("debian",)
@@ -29,7 +32,10 @@ FAMILIES = ("debian",)
 _KEYS = (
     "versions", "why", "system", "environment", "config-settings", "build-requires",
     "build-constraints", "patches", "before-all", "test-imports", "test-command", "compilers",
+    "sources",
 )  # fmt: skip
+_LIBRARY_KEYS = ("why", "debian", "file", "tools", "build")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 
@@ -51,9 +57,14 @@ NONE = Recipes()
 
 def shipped() -> Recipes:
     """The recipes that come with crossbuild."""
+    return read(_directory())
+
+
+def _directory() -> Path:
+    """Where ours are: inside an installed wheel, else beside an editable checkout."""
     package = Path(__file__).parent
     installed = package / "data" / "recipes"
-    return read(installed if installed.is_dir() else package.parent / "recipes")
+    return installed if installed.is_dir() else package.parent / "recipes"
 
 
 def read(directory: Path) -> Recipes:
@@ -81,9 +92,9 @@ def read_file(path: Path) -> tuple[Recipe, ...]:
         raise UsageError(f"{path}: the recipe of {name} belongs into {name}.toml")
     top = datafile.load(path)
     if "recipe" not in top.keys:
-        return (_recipe(top, name, _beside(path.parent)),)
+        return (_recipe(top, name, _Beside(path.parent)),)
     top.check_keys("recipe")
-    return tuple(_recipe(table, name, _beside(path.parent)) for table in top.tables("recipe"))
+    return tuple(_recipe(table, name, _Beside(path.parent)) for table in top.tables("recipe"))
 
 
 def from_json(document: Mapping[str, object], where: Path) -> Recipe:
@@ -92,30 +103,45 @@ def from_json(document: Mapping[str, object], where: Path) -> Recipe:
     name = document.get("name")
     if not isinstance(name, str):
         raise table.wrong("name", "a text is expected")
-    return _recipe(table, canonicalize_name(name), _inside)
+    return _recipe(table, canonicalize_name(name), _Inside())
 
 
-def _recipe(table: Table, name: NormalizedName, patch: Callable[[Table], Patch]) -> Recipe:
+class _Attached(Protocol):
+    """Where what a recipe only names is found."""
+
+    def patch(self, table: Table) -> Patch:
+        """The patch that a table of ``patches`` means."""
+
+    def libraries(self, table: Table) -> tuple[Library, ...]:
+        """What ``sources`` means, each after those that it needs."""
+
+
+def _recipe(table: Table, name: NormalizedName, attached: _Attached) -> Recipe:
     table.check_keys(*_KEYS)
     has = set(table.keys)
-    why = table.text("why")
-    if "\n" in why.strip():
-        raise table.wrong("why", "one line is expected")
     return Recipe(
         name=name,
-        why=why.strip(),
+        why=_why(table),
         versions=_versions(table) if "versions" in has else SpecifierSet(),
         system=_system(table.table("system")) if "system" in has else {},
         environment=_environment(table) if "environment" in has else {},
         config_settings=_settings(table) if "config-settings" in has else {},
         build_requires=_requirements(table, "build-requires"),
         build_constraints=_requirements(table, "build-constraints"),
-        patches=tuple(map(patch, table.tables("patches"))) if "patches" in has else (),
+        patches=tuple(map(attached.patch, table.tables("patches"))) if "patches" in has else (),
         before_all=table.text("before-all") if "before-all" in has else None,
         test_imports=_imports(table) if "test-imports" in has else (),
         test_command=table.text("test-command") if "test-command" in has else None,
         compilers=_compilers(table) if "compilers" in has else tuple(Compilers),
+        sources=attached.libraries(table) if "sources" in has else (),
     )
+
+
+def _why(table: Table) -> str:
+    why = table.text("why").strip()
+    if "\n" in why:
+        raise table.wrong("why", "one line is expected")
+    return why
 
 
 def _versions(table: Table) -> SpecifierSet:
@@ -177,26 +203,86 @@ def _compilers(table: Table) -> tuple[Compilers, ...]:
     return tuple(item for item in Compilers if item.value in names)
 
 
-def _beside(directory: Path) -> Callable[[Table], Patch]:
-    """Reads patches that are files beside the recipe."""
+@dataclass(frozen=True, kw_only=False, slots=True)
+class _Beside:
+    """Finds patches beside a recipe's file, and libraries in a directory beside it."""
 
-    def patch(table: Table) -> Patch:
+    directory: Path
+
+    def patch(self, table: Table) -> Patch:
+        """Read a file and hold it to its hash."""
         table.check_keys("file", "sha256")
         file = table.text("file")
         if Path(file).name != file:
             raise table.wrong("file", "the name of a file beside the recipe is expected")
         try:
-            data = (directory / file).read_bytes()
+            data = (self.directory / file).read_bytes()
         except OSError as error:
             raise table.wrong("file", f"{file} cannot be read: {error.strerror}") from error
         return _hashed(table, file, data)
 
-    return patch
+    def libraries(self, table: Table) -> tuple[Library, ...]:
+        """Read the files of libraries, and of those that they need."""
+        found: dict[str, Library] = {}
+        for name in table.names("sources"):
+            self._read(table, "sources", name, found, ())
+        return tuple(found.values())
+
+    def _read(
+        self, table: Table, key: str, name: str, found: dict[str, Library], above: tuple[str, ...]
+    ) -> None:
+        if name in above:
+            raise table.wrong(key, f"{name} needs itself")
+        places = [item / "libraries" / f"{name}.toml" for item in (self.directory, _directory())]
+        path = next((place for place in places if place.is_file()), None)
+        if path is None:
+            raise table.wrong(key, f"there is no {places[0]}")
+        top = datafile.load(path)
+        top.check_keys("needs", *_LIBRARY_KEYS)
+        for need in top.names("needs") if "needs" in top.keys else ():
+            self._read(top, "needs", need, found, (*above, name))
+        found.setdefault(name, _library(top, name))
 
 
-def _inside(table: Table) -> Patch:
-    table.check_keys("file", "sha256", "text")
-    return _hashed(table, table.text("file"), table.text("text").encode())
+class _Inside:
+    """Finds everything in the document itself."""
+
+    def patch(self, table: Table) -> Patch:
+        """Take the text, and hold it to its hash."""
+        table.check_keys("file", "sha256", "text")
+        return _hashed(table, table.text("file"), table.text("text").encode())
+
+    def libraries(self, table: Table) -> tuple[Library, ...]:
+        """Take the tables, which are in their order already."""
+        found = table.tables("sources")
+        for item in found:
+            item.check_keys("name", *_LIBRARY_KEYS)
+        return tuple(_library(item, item.text("name")) for item in found)
+
+
+def _library(table: Table, name: str) -> Library:
+    return Library(
+        name=name,
+        why=_why(table),
+        source=_source(table),
+        build=table.text("build"),
+        tools=table.names("tools") if "tools" in table.keys else (),
+    )
+
+
+def _source(table: Table) -> DebianSource | FileSource:
+    """Where a library's source is: one without a hash, or a promise of one, is refused."""
+    if ("debian" in table.keys) == ("file" in table.keys):
+        raise table.wrong("file", "one of the tables debian and file is expected")
+    if "debian" in table.keys:
+        own = table.table("debian")
+        own.check_keys("suite", "source")
+        return DebianSource(suite=own.name("suite"), package=own.name("source"))
+    own = table.table("file")
+    own.check_keys("url", "sha256")
+    if not _SHA256.fullmatch(own.text("sha256")):
+        raise own.wrong("sha256", "64 hexadecimal digits are expected")
+    return FileSource(url=own.text("url"), sha256=own.text("sha256"))
 
 
 def _hashed(table: Table, file: str, data: bytes) -> Patch:

@@ -34,12 +34,15 @@ _GRAFTED = re.compile(r"[^/]+\.libs/(?P<stem>[^/]+?)-[0-9a-f]{8}(?P<suffix>\.[^/
 _SHOWN = 3
 
 
-def repair(raw: RawWheel, target: Target, root: Root, output: Path) -> RepairedWheel:
+def repair(
+    raw: RawWheel, target: Target, root: Root, output: Path, *, laid: Path | None = None
+) -> RepairedWheel:
     """Make a wheel that fits the target out of a built one, in the directory ``output``.
 
-    A wheel without code of the target's processor is taken as it is; so is one that
-    cibuildwheel repaired, where the target takes its tag. The same wheel and image give the
-    same bytes. Raises FloorError that names the library, the symbol version and the lowest
+    ``laid`` is a directory on the host whose libraries come before those of the root. A wheel
+    without code of the target's processor is taken as it is; so is one that cibuildwheel
+    repaired, where the target takes its tag. The same wheel and image give the same bytes.
+    Raises FloorError that names the library, the symbol version and the lowest
     target that would do; RepairError where a library is not there; IntegrityError when the wheel
     is damaged; HostError without patchelf.
     """
@@ -52,7 +55,8 @@ def repair(raw: RawWheel, target: Target, root: Root, output: Path) -> RepairedW
             shutil.copyfile(raw.path, made)
         return RepairedWheel(path=made, sha256=hash_of(made), grafted=())
     with guarded(output), tempfile.TemporaryDirectory(dir=output, prefix=".repair-") as scratch:
-        grafted = _graft(contents, target, root, Path(scratch))
+        places = [*([laid] if laid else []), *_library_paths(target, root)]
+        grafted = _graft(contents, target, root, places, Path(scratch))
         made = Path(scratch, grafted.name)
         canonical.rewrite(grafted, made, canonical.epoch(raw.path))
         repaired = wheel.read(made)
@@ -78,8 +82,13 @@ def _has_code(contents: WheelContents, target: Target) -> bool:
     )
 
 
-def _graft(contents: WheelContents, target: Target, root: Root, scratch: Path) -> Path:
-    """Run auditwheel in a process of its own; return the wheel it made below ``scratch``."""
+def _graft(
+    contents: WheelContents, target: Target, root: Root, places: list[Path], scratch: Path
+) -> Path:
+    """Run auditwheel in a process of its own; return the wheel it made below ``scratch``.
+
+    ``places`` are the directories on the host that libraries are looked for in.
+    """
     promise = promises.of(target)
     made = scratch / "out"
     made.mkdir()
@@ -87,7 +96,7 @@ def _graft(contents: WheelContents, target: Target, root: Root, scratch: Path) -
         "wheel": str(contents.path.absolute()),
         "output": str(made),
         "root": str(root.path),
-        "ldpaths": _library_paths(target),
+        "ldpaths": list(map(str, places)),
         "architecture": target.arch.name,
         "libc": _LIBC[target.family],
         "policy": promise.policy.name if promise else None,
@@ -99,7 +108,7 @@ def _graft(contents: WheelContents, target: Target, root: Root, scratch: Path) -
         raise storage_error(OSError(answer["errno"], os.strerror(answer["errno"])), scratch.parent)
     if "wheel" in answer:
         return Path(answer["wheel"])
-    said = answer.get("refused") or _missing(contents, target, root) or [answer["error"]]
+    said = answer.get("refused") or _missing(contents, target, root, places) or [answer["error"]]
     raise RepairError(f"{_subject(contents, target)}: {'; '.join(said[:_SHOWN])}")
 
 
@@ -126,14 +135,15 @@ def _ask(request: dict[str, Any], scratch: Path, epoch: int) -> dict[str, Any]:
     return answer
 
 
-def _library_paths(target: Target) -> list[str]:
+def _library_paths(target: Target, root: Root) -> list[Path]:
     """Where the image's loader looks (ld.so(8), Debian's multiarch directories first)."""
     triplet = target.arch.triplet
-    return [
+    paths = [
         *(f"{parent}/lib/{triplet}" for parent in ("/usr/local", "", "/usr")),
         *(f"{parent}/lib" for parent in ("/usr/local", "", "/usr")),
         *("/lib64", "/usr/lib64"),
     ]
+    return [Path(f"{root.path}{path}") for path in paths]
 
 
 def _provided_by_others(
@@ -144,10 +154,11 @@ def _provided_by_others(
     return (lack.library for lack in lacks if lack.elsewhere)
 
 
-def _missing(contents: WheelContents, target: Target, root: Root) -> list[str]:
+def _missing(
+    contents: WheelContents, target: Target, root: Root, places: list[Path]
+) -> list[str]:
     """The libraries that auditwheel cannot have found, and who needs them."""
     promise = promises.of(target)
-    places = [Path(f"{root.path}{path}") for path in _library_paths(target)]
     return [
         f"{lack.library}, which {lack.member} needs, is neither in the wheel nor in the image "
         f"{root.image.name}"

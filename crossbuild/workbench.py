@@ -19,6 +19,7 @@ from crossbuild.building.backend import Workshop, interpreter_of
 from crossbuild.building.cibuildwheel import Cibuildwheel
 from crossbuild.building.dressing import Dressed
 from crossbuild.building.generators import Finder
+from crossbuild.building.groundwork import Groundwork
 from crossbuild.building.mending import Mender
 from crossbuild.catalog import Image, Role
 from crossbuild.disk import hash_of
@@ -27,6 +28,7 @@ from crossbuild.engine.base import Engine, Limits, Root
 from crossbuild.engine.containers.daemon import Daemon
 from crossbuild.engine.docker import DockerEngine
 from crossbuild.engine.images.native import Natives
+from crossbuild.engine.images.sourcepackages import SourcePackages
 from crossbuild.engine.images.supplies import Supplies
 from crossbuild.era import Era
 from crossbuild.errors import BuildError, CrossbuildError, HostError
@@ -206,6 +208,29 @@ class Workbench:
             mender=mender,
             finder=self._finder if toolchain else None,
             rust=None if asking else self._rust,
+            groundwork=self._groundwork(toolchain, root) if toolchain else None,
+        )
+
+    def _groundwork(self, toolchain: Toolchain, root: Root) -> Groundwork:
+        """Who builds the C libraries that recipes have the sources of."""
+        services = self._services
+        shelf = SourcePackages(
+            store=services.store,
+            reporter=services.reporter,
+            mirror=services.mirror,
+            environment=services.environment,
+        )
+        return Groundwork(
+            engine=services.engine,
+            root=root,
+            store=services.store,
+            toolchain=toolchain,
+            target=self._target,
+            shelf=shelf,
+            download=self.download,
+            reporter=services.reporter,
+            limits=self._limits,
+            jobs=services.jobs,
         )
 
     @property

@@ -80,6 +80,7 @@ class Wright:
             added=_added(record),
             era=piece.step.era,
             tried=_tried(record),
+            libraries=tuple(record.get("libraries", ())),
         )
         return _verified(piece.step, path, record["sha256"], provenance)
 
@@ -105,6 +106,7 @@ class Wright:
             added=raw.added,
             era=step.era,
             tried=tuple(piece.climb.attempts),
+            libraries=laid.labels if (laid := piece.workshop.laid) else (),
         )
         store.put_record(_BUILT, _key(piece, target), _record(path, sha256, provenance))
         return _verified(step, path, sha256, provenance)
@@ -125,7 +127,9 @@ class Wright:
         self, raw: RawWheel, piece: Piece, target: Target, output: Path
     ) -> RepairedWheel:
         try:
-            return repair.repair(raw, target, piece.workshop.root, output)
+            laid = piece.workshop.laid
+            libraries = laid.libraries if laid else None
+            return repair.repair(raw, target, piece.workshop.root, output, laid=libraries)
         except RepairError as error:
             piece.climb.useless(str(error))
             if isinstance(error, FloorError):
@@ -186,6 +190,7 @@ def _record(path: Path, sha256: str, provenance: Provenance) -> dict[str, object
         "grafted": list(provenance.grafted),
         "added": [[item.package, item.lack] for item in provenance.added],
         "tried": [attempt.to_json() for attempt in provenance.tried],
+        "libraries": list(provenance.libraries),
     }
 
 

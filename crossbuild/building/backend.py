@@ -21,11 +21,12 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from crossbuild import catalog, wording
-from crossbuild.building import environment, patching, sources
+from crossbuild.building import environment, groundwork, patching, sources
 from crossbuild.building.calling import OUTPUT, HookError, Job, before, call, lay_out
 from crossbuild.building.cibuildwheel import Cibuildwheel
 from crossbuild.building.environment import PREFIX
 from crossbuild.building.generators import Finder, Generators
+from crossbuild.building.groundwork import Groundwork, Laid
 from crossbuild.building.mending import Mender
 from crossbuild.catalog import Role
 from crossbuild.disk import guarded, hash_of, remove_tree
@@ -34,6 +35,7 @@ from crossbuild.engine.images import supplies
 from crossbuild.errors import BuildError, HostError
 from crossbuild.lack import Addition
 from crossbuild.ladder import Rung
+from crossbuild.library import Library
 from crossbuild.model import BuildSystem, Inspection
 from crossbuild.platforms import dotted
 from crossbuild.recipe import Compilers, Recipe
@@ -70,6 +72,8 @@ class Workshop:
     ``recipe`` what it does besides, for one sdist (``known``).
     ``finder`` finds the generators that run native.
     ``rust`` gives native Rust to sdists whose backends call it.
+    ``groundwork`` builds the C libraries of a recipe; ``laid`` are those that this one's builds
+    find before those of the root.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class Workshop:
         mender: Mender | None = None,
         finder: Finder | None = None,
         rust: Rust | None = None,
+        groundwork: Groundwork | None = None,
     ) -> None:
         self._engine = engine
         self._toolchain = toolchain
@@ -98,9 +103,11 @@ class Workshop:
         self._mender = mender
         self._finder = finder
         self._rust = rust
+        self._groundwork = groundwork
         self._image = root.image
         self.added: tuple[Addition, ...] = ()
         self.recipe: Recipe | None = None
+        self.laid: Laid | None = None
         self.root = root
         self.store = store
         self.target = target
@@ -127,7 +134,8 @@ class Workshop:
         tools = self._toolchain.key if self._toolchain else "no toolchain"
         target = f"{self.target.family.value} {self.target.arch} {floor} {patch}"
         recipe = (self.recipe.key,) if self.recipe else ()
-        own = (str(_SCHEMA), self.root.key, tools, target, self._interpreter.tag, *recipe)
+        laid = (self.laid.tree.key,) if self.laid else ()
+        own = (str(_SCHEMA), self.root.key, tools, target, self._interpreter.tag, *recipe, *laid)
         return (*own, *(self._cibuildwheel.inputs if self._cibuildwheel else ()))
 
     def environment(self, wheels: Sequence[Path]) -> Tree:
@@ -168,6 +176,19 @@ class Workshop:
         said = supplies.said(recipe, self._image)
         mender = self._mender
         return own.equipped((mender and mender.remembered(archive, self._image, said)) or said)
+
+    def lay(self, libraries: Sequence[Library]) -> Laid | None:
+        """C libraries from source, built now where they were not before; None: by nobody here.
+
+        Raises what ``Groundwork.lay`` raises.
+        """
+        return self._groundwork.lay(libraries) if self._groundwork else None
+
+    def on(self, laid: Laid) -> Workshop:
+        """The workshop whose builds find these libraries before those of the root."""
+        other = copy.copy(self)
+        other.laid = laid
+        return other
 
     def remember(self, archive: Path) -> None:
         """Keep what was added as what this sdist needs, if anything was."""
@@ -323,6 +344,8 @@ class Workshop:
         trees = {PREFIX: job.environment, **self._tools(rung)}
         if job.generators and rung is Rung.NATIVE:
             trees.update(job.generators.trees)
+        if self.laid:
+            trees[groundwork.MOUNT] = self.laid.tree
         keep = job.keep and job.keep / rung.name.lower()
         if keep:
             with guarded(keep):
@@ -380,6 +403,8 @@ class Workshop:
             **(tools.environment if tools else {**_NO_DEBUG, **foreign}),
             "PATH": ":".join(own),
         }
+        if self.laid:
+            seen |= groundwork.variables(seen)
         said = self.recipe.environment if self.recipe else {}
         return {**seen, **{k: Template(v).safe_substitute(seen) for k, v in said.items()}}
 

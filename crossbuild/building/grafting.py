@@ -6,7 +6,7 @@ wheels at once. Its command line serves only the host's own platforms, its API a
 
 Reads a JSON request from standard input and writes a JSON answer to standard output.
 
-Request: ``wheel``, ``output`` (directory), ``root`` (of the image), ``ldpaths`` (in the image),
+Request: ``wheel``, ``output`` (directory), ``root`` (of the image), ``ldpaths`` (on the host),
 ``architecture``, ``libc`` (null: found out), ``policy`` (null: the newest one), ``platforms``
 (the tags the wheel gets; empty: it keeps its own), ``exclude`` (libraries others provide).
 
@@ -45,7 +45,7 @@ def graft(request: Mapping[str, Any]) -> dict[str, Any]:
         frozenset(request["exclude"]),
         disable_isa_ext_check=False,
         allow_graft=True,
-        args_ldpaths=":".join(f"{root}{path}" for path in request["ldpaths"]),
+        args_ldpaths=":".join(request["ldpaths"]),
     )
     name = request["policy"]
     policy = abi.policies.get_policy_by_name(name) if name else abi.policies.lowest

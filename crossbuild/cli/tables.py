@@ -208,6 +208,8 @@ def _how(wheel: VerifiedWheel) -> str:
     if wheel.provenance.added:
         packages = [item.package for item in wheel.provenance.added]
         parts.append(f"added {wording.listing(packages)}")
+    if wheel.provenance.libraries:
+        parts.append(f"own {wording.listing(wheel.provenance.libraries)}")
     if wheel.provenance.grafted:
         parts.append(f"with {wording.listing(wheel.provenance.grafted)}")
     return ", ".join(parts)

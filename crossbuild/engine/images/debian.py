@@ -37,6 +37,9 @@ MANIFEST = "etc/crossbuild-packages"
 CONTENTS = "contents"
 """The file that ``contents`` makes."""
 
+_SOURCE = "crossbuild-source"
+"""Where apt leaves the files of a source package, in a root."""
+
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 
 # Debian's packages differ in whether they ship below / or below /usr; both must be one place.
@@ -183,6 +186,36 @@ test -s "$1/{CONTENTS}"\
             archive=archive, environment=environment,
         )  # fmt: skip
         Path(root, CONTENTS).rename(directory / CONTENTS)
+
+
+def source(
+    suite: str,
+    package: str,
+    arch: Arch,
+    directory: Path,
+    *,
+    archive: Archive,
+    environment: Mapping[str, str],
+) -> None:
+    """Put a source package's files, as they are, into the empty ``directory``.
+
+    ``arch`` is the host's. apt holds them to the hashes of the suite's signed index
+    (apt-secure(8)). Raises what ``unpack`` raises.
+    """
+    with tempfile.TemporaryDirectory(dir=directory, prefix="root-") as root:
+        listed = "sed -i 's/^deb \\(.*\\)/&\\ndeb-src \\1/' \"$1/etc/apt/sources.list\""
+        got = f"""\
+mkdir "$1/{_SOURCE}"
+cd "$1/{_SOURCE}"
+export APT_CONFIG="${{APT_CONFIG:-$MMDEBSTRAP_APT_CONFIG}}"
+apt-get source --only-source --download-only {shlex.quote(package)}\
+"""
+        options = ["--variant=custom", f"--setup-hook={listed}", f"--customize-hook={got}"]
+        _mmdebstrap(
+            suite, (arch.debian,), Path(root), options, archive=archive, environment=environment
+        )
+        for path in sorted(Path(root, _SOURCE).iterdir()):
+            path.rename(directory / path.name)
 
 
 def _mmdebstrap(
