@@ -14,6 +14,7 @@ from packaging.version import Version
 from crossbuild import recipes
 from crossbuild.building import patching
 from crossbuild.errors import BuildError, UsageError
+from crossbuild.library import DebianSource, FileSource, Library
 from crossbuild.recipe import Compilers, Patch, Recipe
 
 DIFF = """\
@@ -64,7 +65,11 @@ def test_each_shipped_recipe_says_why_it_exists() -> None:
         "cryptography", "h5py", "lxml", "mysqlclient", "pillow", "psycopg2", "pycurl",
         "python-ldap", "pyzmq", "shapely",
     }  # fmt: skip
-    assert all(len(item.why) > 30 and item.why.endswith(".") for item in found)
+    libraries = {source.name: source for item in found for source in item.sources}
+    files = Path(recipes.__file__).parent.parent / "recipes" / "libraries"
+    assert set(libraries) == {path.stem for path in files.glob("*.toml")}
+    reasons = [*(item.why for item in found), *(item.why for item in libraries.values())]
+    assert all(len(why) > 30 and why.endswith(".") for why in reasons)
 
 
 def test_every_key_is_read_and_written_again(tmp_path: Path) -> None:
@@ -86,6 +91,62 @@ def test_every_key_is_read_and_written_again(tmp_path: Path) -> None:
     )
     again = json.loads(json.dumps(found.to_json()))
     assert recipes.from_json(again, Path("plan.json")) == found
+
+
+def library(directory: Path, name: str, text: str) -> None:
+    (directory / "libraries").mkdir(exist_ok=True)
+    (directory / "libraries" / f"{name}.toml").write_text(f"why = 'It is a test.'\n{text}")
+
+
+MADE = f"build = 'make'\nfile = {{url = 'https://h.example/d/a-1.tar.gz', sha256 = '{SHA}'}}"
+PACKAGED = "build = 'cmake .'\ntools = ['cmake']\ndebian = {suite = 'sid', source = 'alib'}"
+
+
+def test_sources_are_read_each_after_what_it_needs_and_written_again(tmp_path: Path) -> None:
+    library(tmp_path, "low", MADE)
+    library(tmp_path, "mid", f"needs = ['low']\n{PACKAGED}")
+    library(tmp_path, "top", f"needs = ['mid', 'low']\n{MADE}")
+    (found,) = recipes.read_file(write(tmp_path, "why = 'x'\nsources = ['top', 'mid']"))
+    low, mid, _ = found.sources
+    assert [item.name for item in found.sources] == ["low", "mid", "top"]
+    assert low == Library(
+        name="low",
+        why="It is a test.",
+        source=FileSource(url="https://h.example/d/a-1.tar.gz", sha256=SHA),
+        build="make",
+    )
+    assert (mid.source, mid.tools) == (DebianSource(suite="sid", package="alib"), ("cmake",))
+    again = json.loads(json.dumps(found.to_json()))
+    assert recipes.from_json(again, Path("plan.json")) == found
+
+
+def test_a_users_recipe_may_name_a_library_of_ours(tmp_path: Path) -> None:
+    (found,) = recipes.read_file(write(tmp_path, "why = 'x'\nsources = ['libpq']"))
+    assert [item.name for item in found.sources] == ["openssl", "libpq"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (MADE.replace("build", "make"), "make: unknown key"),
+        ("build = 'make'", "file: one of the tables debian and file is expected"),
+        (f"{MADE}\ndebian = {{suite = 'sid', source = 'alib'}}", "file: one of the tables"),
+        (MADE.replace(SHA, ""), "file.sha256: a text is expected"),
+        (MADE.replace(SHA, SHA[1:]), "file.sha256: 64 hexadecimal digits"),
+        (PACKAGED.replace("'alib'", "'-a'"), "debian.source: '-a' is not a name"),
+        (PACKAGED.replace("build = 'cmake .'", ""), "build: missing"),
+        (f"needs = ['other']\n{MADE}", "needs: there is no"),
+        (f"needs = ['low']\n{MADE}", "needs: low needs itself"),
+    ],
+)
+def test_a_source_without_a_hash_or_a_meaning_is_refused(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    library(tmp_path, "low", text)
+    with pytest.raises(UsageError) as caught:
+        recipes.read_file(write(tmp_path, "why = 'x'\nsources = ['low']"))
+    assert said in str(caught.value)
+    assert "low.toml" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,22 @@ def test_a_wheel_within_the_floor_gets_the_floors_tags(lab: Lab, tmp_path: Path)
     assert [path.name for path in (tmp_path / "out").iterdir()] == [made.path.name]
 
 
+def test_libraries_that_were_built_for_it_come_before_those_of_the_image(
+    lab: Lab, tmp_path: Path
+) -> None:
+    code = f"int lib_new(void); {ENTRY} {{ return lib_new(); }}"
+    built = raw(lab, tmp_path, code, ["libnew.so.1"])
+    with pytest.raises(
+        RepairError, match=r"libnew\.so\.1 \(copied from the image\) needs GLIBC_2"
+    ):
+        repair.repair(built, target(), lab.image, tmp_path / "out")
+    laid = tmp_path / "laid"
+    own = "int old(void); int lib_new(void){return old();}"
+    lab.compile(laid / "libnew.so.1", own, ["libc.so.6"], ("-Wl,-soname,libnew.so.1",))
+    made = repair.repair(built, target(), lab.image, tmp_path / "out", laid=laid)
+    assert made.grafted == ("libnew.so.1",)
+
+
 def test_a_library_of_the_image_is_copied_in(lab: Lab, tmp_path: Path) -> None:
     code = f"int lib_old(void); {ENTRY} {{ return lib_old(); }}"
     made = repair.repair(

@@ -267,7 +267,7 @@ def _packaged(directory: Path, source: DebianSource) -> _Source:
     """The archives of a source package of the format 3.0 (quilt) (dpkg-source(1))."""
     with guarded(directory):
         files = sorted(path for path in directory.iterdir() if path.suffix != ".asc")
-    original = [path for path in files if ".orig.tar" in path.name]
+    original = [path for path in files if ".orig." in path.name or ".orig-" in path.name]
     packaging = [path for path in files if ".debian.tar" in path.name]
     if len(original) != 1 or len(packaging) != 1:
         raise IntegrityError(f"the source {source} is not one archive and Debian's own part")
