@@ -18,8 +18,8 @@ from crossbuild import era, floors, wording
 from crossbuild.building.backend import Workshop
 from crossbuild.errors import BuildError, CrossbuildError, FloorError, RepairError
 from crossbuild.lack import RECIPE, Addition
-from crossbuild.library import Library
 from crossbuild.ladder import Climb
+from crossbuild.library import Library
 from crossbuild.model import (
     Allowance,
     BuildStep,

@@ -154,9 +154,7 @@ def _provided_by_others(
     return (lack.library for lack in lacks if lack.elsewhere)
 
 
-def _missing(
-    contents: WheelContents, target: Target, root: Root, places: list[Path]
-) -> list[str]:
+def _missing(contents: WheelContents, target: Target, root: Root, places: list[Path]) -> list[str]:
     """The libraries that auditwheel cannot have found, and who needs them."""
     promise = promises.of(target)
     return [
