@@ -14,12 +14,12 @@ pytestmark = [pytest.mark.emulation, pytest.mark.network]
 FIXED = {
     "docopt": "native compiler",
     "netifaces": "native compiler",
+    "spidev": "native compiler",
     "mmh3": "native compiler",
     "editdistance": "native compiler",
     "pycrypto": "native compiler",
     "markupsafe": "native compiler",
     "cffi": "native compiler",
-    "box2d-py": "native compiler",
     "python-ldap": "native compiler",
     "rpds-py": "native compiler",
 }
