@@ -166,6 +166,42 @@ def test_a_poor_python_takes_it(
     )
 
 
+PROMPTS = ["repl:{python} -i", "pty:{python}", "pty:sh -c 'stty sane; TERM=xterm exec {python}'"]
+
+
+@pytest.mark.parametrize("version", [pythons.each()[0], *pythons.each()[5:]])
+@pytest.mark.parametrize("prompt", PROMPTS, ids=["pipe", "terminal", "terminal that echoes"])
+def test_the_prompt_of_python_takes_it(
+    wheelhouse: Path, tmp_path: Path, version: str, prompt: str
+) -> None:
+    via = prompt.format(python=pythons.interpreter(version))
+    carried(wheelhouse, tmp_path / "there", lambda: schemes.opened(via, os.environ), 1 << 16)
+
+
+@pytest.mark.parametrize("scheme", ["repl", "pty"])
+def test_a_prompt_whose_code_fails_or_which_says_much_goes_on(scheme: str) -> None:
+    command = "-i" if scheme == "repl" else ""
+    channel = schemes.opened(f"{scheme}:{sys.executable} {command}", os.environ)
+    try:
+        assert "ZeroDivisionError" in channel.run("a = 1\n1/0", 60.0)
+        assert "y" * 300_000 in channel.run("print('y' * 300000)\n", 60.0)
+        assert "NameError" in channel.run("print(a)", 60.0)
+    finally:
+        channel.close()
+
+
+@pytest.mark.parametrize("scheme", ["repl", "pty"])
+def test_a_prompt_that_ends_or_never_answers_is_a_cut_channel(scheme: str) -> None:
+    dead = schemes.opened(f"{scheme}:sh -c 'exit 3'", os.environ)
+    with pytest.raises(ChannelError, match="ended with code 3"):
+        dead.run("print(1)", 60.0)
+    dead.close()
+    silent = schemes.opened(f"{scheme}:sleep 60", os.environ)
+    with pytest.raises(ChannelError, match="no end of a message in time"):
+        silent.run("print(1)", 0.1)
+    silent.close()
+
+
 class Mortal(Near):
     """Dies for good after so many messages."""
 

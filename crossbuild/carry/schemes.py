@@ -7,11 +7,16 @@ from importlib import metadata
 
 from crossbuild import wording
 from crossbuild.carry.channel import Channel, Opener
+from crossbuild.carry.conversation import PtyChannel, ReplChannel
 from crossbuild.carry.execution import ExecChannel
 from crossbuild.errors import UsageError
 
 GROUP = "crossbuild.channels"
-_OURS: Mapping[str, Opener] = {"exec": ExecChannel}
+_OURS: Mapping[str, Opener] = {
+    "exec": ExecChannel,
+    "repl": ReplChannel,
+    "pty": PtyChannel,
+}
 
 
 def opener(via: str) -> tuple[Opener, str]:

@@ -12,7 +12,9 @@ CHANNEL = Group(
             names=("--via",),
             dest="via",
             metavar="CHANNEL",
-            help="what runs Python there: exec:COMMAND, for example 'exec:ssh HOST python3 -'",
+            help="what runs Python there: exec:COMMAND that reads it ('exec:ssh HOST python3 -'), "
+            "repl:COMMAND that is a prompt of it ('repl:ssh HOST python3 -i'), pty:COMMAND that "
+            "is one on a terminal",
         ),
         Option(
             names=("--message-limit",),
