@@ -49,10 +49,11 @@ def install(
     flags: Sequence[str] = (),
     prelude: str = "",
     environment: dict[str, str] | None = None,
+    name: str = "install.py",
 ) -> Done:
     """Run install.py; ``prelude`` is code that the interpreter runs before it."""
     words = [str(argument) for argument in arguments]
-    script = wheelhouse / "install.py"
+    script = wheelhouse / name
     argv = [python, *flags, str(script), *words]
     if prelude:
         run = f"import runpy; runpy.run_path({str(script)!r}, run_name='__main__')"

@@ -12,7 +12,7 @@ import os
 import sys
 
 from crossbuild.installer.closure import Choice, Closure, broken
-from crossbuild.installer.failure import USAGE, Failure, reason
+from crossbuild.installer.failure import UNWRITABLE, USAGE, Failure, reason
 from crossbuild.installer.house import House
 from crossbuild.installer.installed import Distribution, on_path, scan
 from crossbuild.installer.journal import Journal
@@ -40,6 +40,9 @@ def main(argv: "Sequence[str] | None" = None, directory: "str | None" = None) ->
     except Failure as failure:
         sys.stderr.write(f"error: {failure.sentence()}\n")
         return failure.code
+    except OSError as error:
+        sys.stderr.write(f"error: {error.filename or 'the disk'}: {reason(error)}.\n")
+        return UNWRITABLE
     except KeyboardInterrupt:
         sys.stderr.write(
             "interrupted: nothing was changed, or the next run brings it to its end\n"
