@@ -45,9 +45,7 @@ class Stage:
             self.note(os.path.join(info, "RECORD"), "", "")
             text = record_text((path, *row) for path, row in self.table.items())
             self.write(os.path.join(info, "RECORD"), [text.encode("utf-8")])
-        except IsADirectoryError as error:
-            raise self.clash(error.filename) from None
-        except NotADirectoryError as error:
+        except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
             raise self.clash(error.filename) from None
         except OSError as error:
             raise unwritable(self.journal.library, error) from None
