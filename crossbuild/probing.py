@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from crossbuild.catalog import Image, Interpreter, Role
 from crossbuild.engine.base import WORK, Engine
 from crossbuild.errors import HostError, UsageError
 from crossbuild.platforms import dotted
+from crossbuild.targets import probe as source
 
 
 def interpreter(image: Image, python: str | None) -> Interpreter:
@@ -31,12 +31,9 @@ def probe(image: Image, found: Interpreter, engine: Engine) -> dict[str, Any]:
     Raises HostError when nothing of the image can run here, or its Python cannot run the script.
     """
     root = engine.prepare(image, Role.TARGET)
-    source = resources.files("crossbuild.targets").joinpath("probe_script.py")
-    with (
-        engine.session(root) as session,
-        resources.as_file(source) as script,
-        tempfile.TemporaryDirectory() as directory,
-    ):
+    with engine.session(root) as session, tempfile.TemporaryDirectory() as directory:
+        script = Path(directory, "probe.py")
+        script.write_text(source.script(), encoding="utf-8")
         session.put(script, f"{WORK}/probe.py")
         done = session.run([found.command, f"{WORK}/probe.py", f"{WORK}/probe.json"])
         if not done.ok:

@@ -38,11 +38,15 @@ _PYTHON = re.compile(r"([23])\.(0|[1-9]\d?)(?:\.(0|[1-9]\d?))?")
 class Reported:
     """What an interpreter told of itself: it stands above what follows from its platform.
 
-    ``tags`` are in its order; ``markers`` are all the PEP 508 variables, as pairs.
+    ``tags`` are in its order; ``markers`` are all the PEP 508 variables, as pairs. ``missing``
+    are modules of the standard library that it lacks, ``index`` the package index that it
+    reaches, None: none that is known of.
     """
 
     tags: tuple[Tag, ...]
     markers: tuple[tuple[str, str], ...]
+    missing: tuple[str, ...] = field(default=(), compare=False)
+    index: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +92,8 @@ class Target:
         reported = told and Reported(
             tags=tuple(chain.from_iterable(map(parse_tag, told["tags"]))),
             markers=tuple(sorted(told["markers"].items())),
+            missing=tuple(told.get("missing", ())),
+            index=told.get("index"),
         )
         return replace(target, name=document.get("name") or "", reported=reported)
 
@@ -210,6 +216,8 @@ class Target:
         reported = self.reported and {
             "tags": list(map(str, self.reported.tags)),
             "markers": dict(self.reported.markers),
+            "missing": list(self.reported.missing),
+            "index": self.reported.index,
         }
         return {
             "name": self.name or None,

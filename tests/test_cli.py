@@ -86,7 +86,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
         (["six", *TARGET, "--image", "./no.tar"], 2, "there is no file"),
         (["six", "--target", "debain-11"], 2, "unknown target 'debain-11'"),
         (["six", "--target", "absent.json"], 2, "absent.json cannot be read"),
-        (["probe", "six"], 2, "probe takes no word, not 'six'"),
+        (["probe", "six"], 2, "six cannot be read: no such file"),
         (["probe", "--image", "a", "--image", "b"], 2, "one image at a time"),
         (["probe", "--image", "trixie-aarch64", "--python", "3.9"], 2, "has no CPython 3.9"),
         (["targets", "six"], 2, "targets takes no word, not 'six'"),

@@ -52,7 +52,8 @@ def test_an_image_is_what_the_catalog_claims(
     assert not python["free_threaded"]
     assert told["modules"]["venv"]
     assert told["pip"] is None
-    assert told["unknown"] == {}
+    assert told["unknown"] == {"index": "LookupError: none is configured here"}
+    assert told["programs"]
 
 
 @pytest.mark.parametrize(("image", "found"), CASES)

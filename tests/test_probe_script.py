@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import struct
 import subprocess
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,13 @@ from packaging.markers import default_environment
 from packaging.tags import compatible_tags, cpython_tags
 
 from crossbuild.target import Target
-from crossbuild.targets import probe_script
+from crossbuild.targets import probe
 from tests import pythons
 
-SCRIPT = Path(probe_script.__file__)
+SCRIPT = probe.script()
 GLIBC = platform.libc_ver()[1]
+
+NOT_ASKED = "LookupError: PIP_NO_INDEX says that none is to be asked"
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or platform.libc_ver()[0] != "glibc",
@@ -28,12 +32,14 @@ pytestmark = pytest.mark.skipif(
 
 
 def told(python: str, *prelude: str, args: tuple[str, ...] = ()) -> dict[str, Any]:
-    """What the script tells, after ``prelude`` made its Python poorer."""
-    program = "\n".join(
-        [*prelude, f"exec(compile(open({str(SCRIPT)!r}).read(), 'probe', 'exec'))"]
-    )
+    """What the script tells, after ``prelude`` made its Python poorer; it asks no index."""
+    program = "\n".join([*prelude, f"exec(compile({SCRIPT!r}, 'probe', 'exec'))"])
     done = subprocess.run(
-        [python, "-c", program, *args], capture_output=True, text=True, check=True
+        [python, "-c", program, *args],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PIP_NO_INDEX": "1"},
     )
     assert done.stderr == ""
     answer: dict[str, Any] = json.loads(done.stdout) if not args else {}
@@ -55,7 +61,7 @@ def test_tags_are_those_of_packaging(version: str) -> None:
     assert answer["tags"] == list(map(str, expected))
     assert answer["python"]["abis"] == [f"cp3{minor}" + ("m" if minor < 8 else "")]
     assert answer["libc"] == {"name": "glibc", "version": GLIBC, "found_by": "os.confstr"}
-    assert answer["unknown"] == {}
+    assert answer["unknown"] == {"index": NOT_ASKED}
 
 
 @pytest.mark.network
@@ -137,6 +143,44 @@ def test_missing_modules_and_unknown_places_are_told() -> None:
     assert "sysconfig" in answer["unknown"]["places"]
 
 
+@pytest.mark.parametrize("version", pythons.each())
+def test_a_bare_python_tells_all_the_same(version: str) -> None:
+    python = pythons.interpreter(version)
+    assert python is not None
+    bare = "zipfile subprocess json ssl _ssl ctypes _ctypes socket zlib"
+    answer = told(python, BLOCK.format(names=bare))
+    lacking = {name for name, there in answer["modules"].items() if not there}
+    assert lacking >= {"ctypes", "json", "ssl", "subprocess", "zipfile", "zlib"}
+    assert answer["programs"] is True
+    assert answer["sites"]["packages"]
+    assert set(answer["free"]) == set(answer["writable"])
+    assert min(answer["free"].values()) >= 0
+    assert answer["unknown"] == {"index": NOT_ASKED}
+
+
+@pytest.mark.parametrize("version", pythons.each(oldest=8))
+def test_programs_that_may_not_be_started(version: str) -> None:
+    python = pythons.interpreter(version)
+    assert python is not None
+    hook = (
+        "import sys\ndef forbid(event, args):\n    if event in ('subprocess.Popen', 'os.fork'):\n"
+        "        raise PermissionError('no programs here')\nsys.addaudithook(forbid)"
+    )
+    for names in ("", "subprocess"):
+        answer = told(python, BLOCK.format(names=names), hook)
+        assert answer["programs"] is False
+        assert answer["unknown"]["programs"] == "PermissionError: no programs here"
+
+
+def test_programs_that_may_not_be_started_where_there_are_no_hooks() -> None:
+    broken = "import subprocess\nsubprocess.call = lambda argv: 126"
+    answer = told(sys.executable, broken)
+    assert (answer["programs"], answer["unknown"]["programs"]) == (
+        False,
+        "OSError: a program that does nothing ended with 126",
+    )
+
+
 def test_a_libc_that_nothing_tells_is_null_with_the_reasons() -> None:
     hidden = "import os; os.path.isfile = lambda path: False"
     names = BLOCK.format(names="ctypes platform")
@@ -158,6 +202,14 @@ def test_it_writes_to_a_file_where_one_is_named(tmp_path: Path) -> None:
     assert answer["markers"] == default_environment()
 
 
+@pytest.fixture(name="probe_script")
+def assembled() -> types.ModuleType:
+    """The script as a module that can be looked into."""
+    module = types.ModuleType("probe")
+    exec(compile(SCRIPT, "probe", "exec"), vars(module))
+    return module
+
+
 def elf(monkeypatch: pytest.MonkeyPatch, directory: Path, content: bytes) -> None:
     path = directory / "python"
     path.write_bytes(content)
@@ -173,6 +225,7 @@ def elf(monkeypatch: pytest.MonkeyPatch, directory: Path, content: bytes) -> Non
     ],
 )
 def test_a_32_bit_python_on_arm(
+    probe_script: types.ModuleType,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     told_platform: str,
@@ -203,7 +256,9 @@ def packagings(
     return list(tags._linux_platforms(is_32bit=True))
 
 
-def test_32_bit_x86(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_32_bit_x86(
+    probe_script: types.ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     header = bytearray(52)
     header[:6] = b"\x7fELF\x01\x01"
     header[18:20] = (3).to_bytes(2, "little")
@@ -251,14 +306,16 @@ def test_a_distribution_may_refuse_manylinux(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("version", "expected"), [("2.31", (2, 31)), ("2.20-2014.11", (2, 20)), ("2.3.4", (2, 3))]
 )
-def test_patched_versions_of_glibc(version: str, expected: tuple[int, int]) -> None:
+def test_patched_versions_of_glibc(
+    probe_script: types.ModuleType, version: str, expected: tuple[int, int]
+) -> None:
     assert probe_script.numbers(version) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["plain", 'a "b" \\ c', "é麒麟", "\U0001f40d", "\x00\n\x7f", "\udc80"]
 )
-def test_texts_survive(text: str) -> None:
+def test_texts_survive(probe_script: types.ModuleType, text: str) -> None:
     assert json.loads(probe_script.encoded({"key": [text, None, True, 3, [], {}]})) == {
         "key": [text, None, True, 3, [], {}]
     }

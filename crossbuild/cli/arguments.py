@@ -56,6 +56,7 @@ class Options:
     bundle: Path | None = None
     split: int | None = None
     stored: bool = False
+    line: bool = False
     policy: Policy = Policy.WHEEL_FIRST
     formats: tuple[tuple[str, str], ...] = ()
     index_url: str | None = None

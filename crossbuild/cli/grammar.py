@@ -162,9 +162,19 @@ COMMANDS: Mapping[str, Command] = {
         groups=(GENERAL,),
     ),
     "probe": Command(
-        words="",
-        summary="print a script that tells, as a target, what the machine is that runs it",
+        words="[FILE]",
+        summary="print a script that tells, as a target, what its machine is; show what it told",
         groups=(
+            Group(
+                title="The script",
+                options=(
+                    Option(
+                        names=("--line",),
+                        dest="line",
+                        help="print it as one line to paste into a Python prompt there",
+                    ),
+                ),
+            ),
             Group(
                 title="Probing an image",
                 options=(
@@ -172,11 +182,13 @@ COMMANDS: Mapping[str, Command] = {
                     replace(PYTHON, help="with its CPython X.Y (default: its newest)"),
                 ),
             ),
+            INDEX,
             Group(title="Emulation", options=(ENGINE, MIRROR, REGISTRY)),
             GENERAL,
         ),
         examples=(
             "crossbuild probe > probe.py   # there: python3 probe.py > probe.json",
+            "crossbuild probe probe.json",
             "crossbuild probe --image bullseye-aarch64",
         ),
     ),

@@ -11,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from crossbuild import catalog, probing
-from crossbuild.cli import request
+from crossbuild.cli import request, told
 from crossbuild.cli.page import Page
 from crossbuild.cli.screen import Answer
 from crossbuild.errors import EXIT_OK, UsageError
+from crossbuild.net.credentials import split
 from crossbuild.platforms import dotted
 from crossbuild.targets import choice, named, probe
 from crossbuild.targets.named import Named
@@ -33,22 +34,14 @@ def show_targets(call: Call) -> Answer:
 
 
 def run_probe(call: Call) -> Answer:
-    """Print the script that tells what a machine is; with an image, run it there."""
+    """Print the script that tells what a machine is; run it in an image; or show what it told."""
     options = call.options
     if options.words:
-        raise UsageError(
-            f"probe takes no word, not {options.words[0]!r}", remedy="Name an image with --image."
-        )
+        return _shown(call)
     if len(options.images) > 1:
         raise UsageError("probe looks at one image at a time", remedy="Give --image once.")
     if not options.images:
-        script = probe.script()
-        return Answer(
-            code=EXIT_OK,
-            document={"schema": "crossbuild-probe-script/1", "script": script},
-            show=lambda page: page.console.print(script),
-            line=None if options.json else script.rstrip("\n"),
-        )
+        return _script(call)
     with call.services(request.indexes(options, call.around)) as services:
         (image,) = call.images(services)
         found = probing.interpreter(image, options.python)
@@ -59,6 +52,36 @@ def run_probe(call: Call) -> Answer:
         document=document,
         show=lambda page: page.console.print(text),
         line=text,
+    )
+
+
+def _script(call: Call) -> Answer:
+    """The script, or its one line; it asks this user's indexes where the target names none."""
+    urls = request.indexes(call.options, call.around).urls
+    indexes = [split(url)[0] for url in urls]
+    script = probe.line(indexes) if call.options.line else probe.script(indexes)
+    return Answer(
+        code=EXIT_OK,
+        document={"schema": "crossbuild-probe-script/1", "script": script},
+        show=lambda page: page.console.print(script),
+        line=None if call.options.json else script.rstrip("\n"),
+    )
+
+
+def _shown(call: Call) -> Answer:
+    """What a probe told, for people."""
+    options = call.options
+    if len(options.words) > 1 or options.images or options.line:
+        raise UsageError(
+            "probe shows one probe.json, and nothing besides",
+            remedy="For example: crossbuild probe probe.json",
+        )
+    path = call.around.directory / options.words[0]
+    document, target = probe.told(path)
+    return Answer(
+        code=EXIT_OK,
+        document=document,
+        show=lambda page: told.show(page, document, target, Path(options.words[0])),
     )
 
 

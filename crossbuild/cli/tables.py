@@ -15,6 +15,7 @@ from rich.text import Text
 
 from crossbuild import floors, ladder, wording
 from crossbuild.checkup import CheckUp
+from crossbuild.cli import quickstart
 from crossbuild.cli.page import Page, said
 from crossbuild.cli.proofs import proven
 from crossbuild.cli.render import Glyphs
@@ -159,7 +160,7 @@ def result(page: Page, result: RunResult, target: Target) -> None:
     page.write(_checked(result, target, page), proven(page, result.smoke, result.images))
     page.write(Text(), _published(result, result.output, target))
     if result.exit_code in {EXIT_OK, EXIT_UNPROVEN}:
-        page.console.print(_next(result.output), soft_wrap=True)
+        page.console.print(_next(result, result.output, target), soft_wrap=True)
 
 
 def part(page: Page, part: Part, output: Path, target: Target) -> None:
@@ -286,7 +287,11 @@ def _verdict(found: CheckUp) -> str:
     return f"{wheels}, fit for"
 
 
-def _next(output: Path) -> Text:
+def _next(result: RunResult, output: Path, target: Target) -> Text:
+    if target.reported and target.reported.index:
+        requested = [step.pin.name for step in result.plan.steps if step.pin.requested]
+        modules = [item.module for item in result.smoke.imports if item.distribution in requested]
+        return quickstart.text(target.reported.index, requested, modules)
     # pip demands hashes as soon as one requirement has some, and all of these have.
     command = (
         f"pip install --no-index --find-links {output.name} -r {output.name}/requirements.txt"

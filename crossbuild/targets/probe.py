@@ -12,14 +12,22 @@ The document, schema ``crossbuild-probe/1``; what could not be found out is null
 ``modules``   which parts of the standard library are there: names to true or false
 ``pip``       its version; null: there is none
 ``places``    where packages go: purelib, platlib, scripts, data, user
+``sites``     packages and path (directories that it looks at), user (whether the user's is one of
+              them), managed (a distribution keeps them: PEP 668)
 ``writable``  directories to whether the user that ran the script may write there
+``free``      the same directories to the bytes that are free there
+``programs``  whether it may start a program
+``index``     the package index it is configured for: url, reachable, how (``asked``,
+              ``connected``), error
+
+A key may be added under the schema: those that are not known here are passed over, and those
+from ``places`` on may be missing.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from importlib import resources
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +35,7 @@ from packaging.tags import InvalidTag, Tag, parse_tag
 from packaging.version import Version
 
 from crossbuild import platforms
+from crossbuild.assembly import assembled, minified
 from crossbuild.datafile import Table
 from crossbuild.errors import UsageError
 from crossbuild.platforms import ARCHES, Arch, Family, Floor, dotted
@@ -50,22 +59,57 @@ _MARKERS = (
     "python_version",
     "sys_platform",
 )
-_KEYS = ("schema", "markers", "python", "libc", "platform", "tags", "modules")
-_MORE = ("pip", "places", "writable", "unknown")
+_PARTS = (
+    "answers",
+    "interpreter",
+    "elf",
+    "programs",
+    "clibrary",
+    "tags",
+    "library",
+    "places",
+    "network",
+    "script",
+)
+"""The modules of the script, each after what it needs."""
+_INDEXES = 'INDEXES: "list[str]" = []\n'
+_ENTRY = '\n\nif __name__ == "__main__":\n    main(sys.argv[1:])\n'
 
 
-def script() -> str:
-    """The program that tells: one file, Python 3.6 or newer, the standard library alone."""
-    source = resources.files("crossbuild.targets").joinpath("probe_script.py")
-    return source.read_text(encoding="utf-8")
+def script(indexes: Sequence[str] = ()) -> str:
+    """The program that tells: one file, Python 3.6 or newer, the standard library alone.
+
+    ``indexes`` are addresses, without credentials, that it asks where the target has none
+    configured.
+    """
+    text = assembled("crossbuild.prober", _PARTS)
+    head, found, rest = text.partition(_INDEXES)
+    assert found, "the script has a place for indexes"
+    return f"{head}{found[:-3]}{json.dumps(list(indexes))}\n{rest}"
+
+
+def line(indexes: Sequence[str] = ()) -> str:
+    """The same as one line to paste into a Python prompt, where it prints its answer.
+
+    It is ASCII, and not compressed: the target may have no zlib.
+    """
+    program, entry, _ = script(indexes).partition(_ENTRY)
+    assert entry, "the script ends by running"
+    source = f"{minified(program)}main([])\n"
+    return f"exec({source!a}, {{'__name__': 'crossbuild_probe'}})"
 
 
 def read(path: Path) -> Target:
     """The target that a file tells of.
 
-    Raises UsageError that names the file and the key that is missing, unknown or wrong, or says
+    Raises UsageError that names the file and the key that is missing or wrong, or says
     why no wheelhouse can be made for such a Python.
     """
+    return told(path)[1]
+
+
+def told(path: Path) -> tuple[Mapping[str, Any], Target]:
+    """All that a file tells, and the target that it tells of. Raises as ``read``."""
     try:
         document = json.loads(path.read_bytes())
     except OSError as error:
@@ -75,7 +119,7 @@ def read(path: Path) -> Target:
         raise UsageError(f"{path} is not JSON", remedy=_REMEDY) from error
     if not isinstance(document, dict):
         raise UsageError(f"{path} is no probe of a Python", remedy=_REMEDY)
-    return target(document, path)
+    return document, target(document, path)
 
 
 def target(document: Mapping[str, Any], path: Path) -> Target:
@@ -83,7 +127,7 @@ def target(document: Mapping[str, Any], path: Path) -> Target:
     table = Table(path, "", document, _REMEDY)
     if document.get("schema") != SCHEMA:
         raise table.wrong("schema", f"{SCHEMA!r} is expected")
-    _check_known(table, document)
+    _check_told(table, document)
     python, patch = _python(table.table("python"))
     tags = _tags(table)
     family, arch, floor = _platform(table, tags)
@@ -97,13 +141,17 @@ def target(document: Mapping[str, Any], path: Path) -> Target:
         floor=floor,
         python=python,
         patch=patch,
-        reported=Reported(tags=tags, markers=_markers(table.table("markers"))),
+        reported=Reported(
+            tags=tags,
+            markers=_markers(table.table("markers")),
+            missing=_missing(document),
+            index=_reached(document),
+        ),
     )
 
 
-def _check_known(table: Table, document: Mapping[str, Any]) -> None:
-    """Refuse unknown keys, and nulls that a target cannot do without, with the script's reason."""
-    table.check_keys(*_KEYS, *_MORE)
+def _check_told(table: Table, document: Mapping[str, Any]) -> None:
+    """Refuse nulls that a target cannot do without, with the script's reason."""
     reasons = document.get("unknown")
     for key in ("markers", "python", "tags"):
         if key in document and document[key] is None:
@@ -128,8 +176,22 @@ def _python(table: Table) -> tuple[tuple[int, int], int]:
 
 
 def _markers(table: Table) -> tuple[tuple[str, str], ...]:
-    table.check_keys(*_MARKERS)
     return tuple((name, table.text(name)) for name in _MARKERS)
+
+
+def _missing(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """The modules that are not there; an older script tells of fewer."""
+    modules = document.get("modules")
+    told = modules.items() if isinstance(modules, dict) else ()
+    return tuple(sorted(str(name) for name, there in told if there is False))
+
+
+def _reached(document: Mapping[str, Any]) -> str | None:
+    """The index that answered there."""
+    index = document.get("index")
+    if not isinstance(index, dict) or index.get("reachable") is not True:
+        return None
+    return str(index.get("url") or "") or None
 
 
 def _tags(table: Table) -> tuple[Tag, ...]:

@@ -1,0 +1,1 @@
+"""What `crossbuild probe` prints: modules that are assembled into one script."""
