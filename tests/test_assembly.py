@@ -57,8 +57,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_one_after_the_other_they_mean_the_same(package: Path) -> None:
-    text = assembled("demo", ["first", "last"])
-    assert text.startswith('"""What it is."""\n\n\nimport sys\n')
+    text = assembled("demo.last")
+    assert text.startswith('#!/usr/bin/env python3\n"""What it is."""\n\nimport sys\n')
     assert "demo" not in text
     assert "typing" not in text
     for program in (text, minified(text)):
@@ -71,7 +71,7 @@ def test_one_after_the_other_they_mean_the_same(package: Path) -> None:
 
 
 def test_the_smaller_form_has_nothing_for_people(package: Path) -> None:
-    text = minified(assembled("demo", ["first", "last"]))
+    text = minified(assembled("demo.last"))
     assert "Docstring" not in text
     assert "with a comment" not in text
     assert "\n return LIMIT" in text
@@ -79,16 +79,24 @@ def test_the_smaller_form_has_nothing_for_people(package: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "says"),
+    ("modules", "says"),
     [
-        ("from demo import first", "last line 1: only"),
-        ("import demo.first", "last line 1: only"),
-        ("from demo.first import one as eins", "last line 1: only"),
-        ("LIMIT = 4", "LIMIT is defined in first and in last"),
-        ("def one(): pass", "one is defined in first and in last"),
+        ({"last": "from demo.first import f as g\n"}, "last: .* renames nothing"),
+        ({"last": "import demo.first\n"}, "last: .* cannot be assembled"),
+        ({"last": "def f():\n    from demo.first import one\n"}, "at the top"),
+        (
+            {"last": "from demo.first import one\nLIMIT = 1\n"},
+            "LIMIT is defined in first and in l",
+        ),
+        ({"last": "from demo.first import one\ndef one(): pass\n"}, "one is defined in first and"),
+        (
+            {"last": "from demo.first import f\n", "first": "from demo.last import g\n"},
+            "last imports itself, by way of last, first",
+        ),
     ],
 )
-def test_what_cannot_be_put_together(package: Path, line: str, says: str) -> None:
-    (package / "last.py").write_text(f"{line}\n")
+def test_what_cannot_be_put_together(package: Path, modules: dict[str, str], says: str) -> None:
+    for name, text in modules.items():
+        (package / f"{name}.py").write_text(text)
     with pytest.raises(ValueError, match=says):
-        assembled("demo", ["first", "last"])
+        assembled("demo.last")

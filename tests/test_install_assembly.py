@@ -39,33 +39,6 @@ def test_at_its_top_it_imports_only_what_every_python_has() -> None:
     assert not [node for node in body if isinstance(node, ast.ImportFrom)]
 
 
-@pytest.mark.parametrize(
-    ("modules", "said"),
-    [
-        ({"main": "from crossbuild.installer.a import f as g\n", "a": ""}, "renames nothing"),
-        ({"main": "import crossbuild.installer.a\n", "a": ""}, "cannot be assembled"),
-        ({"main": "def f():\n    from crossbuild.installer.a import g\n", "a": ""}, "at the top"),
-        (
-            {"main": "from crossbuild.installer.a import f\nB = 1\n", "a": "B = 2\n"},
-            "B is defined in a and in main",
-        ),
-        (
-            {
-                "main": "from crossbuild.installer.a import f\n",
-                "a": "from crossbuild.installer.main import g\n",
-            },
-            "imports itself",
-        ),
-    ],
-)
-def test_modules_that_cannot_share_one_file_are_refused(
-    monkeypatch: pytest.MonkeyPatch, modules: dict[str, str], said: str
-) -> None:
-    monkeypatch.setattr(assembly, "_read", lambda package, name: modules[name])
-    with pytest.raises(ValueError, match=said):
-        assembly.script.__wrapped__()
-
-
 @pytest.mark.parametrize("version", pythons.each())
 def test_every_python_runs_it_without_site_packages(tmp_path: Path, version: str) -> None:
     wheels.wheel(tmp_path, "plain", "1.0")

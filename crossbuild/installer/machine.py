@@ -1,7 +1,9 @@
 """What this Python is and accepts, as ``crossbuild probe`` tells it."""
 
 from crossbuild.installer.failure import UNFIT, Failure, reason
-from crossbuild.targets import probe_script
+from crossbuild.prober.clibrary import libc
+from crossbuild.prober.interpreter import markers
+from crossbuild.prober.tags import tags
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,13 +17,13 @@ class Machine:
     """
 
     def __init__(self) -> None:
-        self.markers: "Mapping[str, str]" = probe_script.markers()
+        self.markers: "Mapping[str, str]" = markers()
         try:
-            self.libc = probe_script.libc()
+            self.libc = libc()
         except LookupError:
             self.libc = {}
         try:
-            self.tags = probe_script.tags(self.libc or None)
+            self.tags = tags(self.libc or None)
         except LookupError as error:
             raise Failure(UNFIT, f"no wheels are known for this Python: {reason(error)}") from None
         self.ranks = {tag: rank for rank, tag in enumerate(self.tags)}

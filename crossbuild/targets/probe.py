@@ -59,19 +59,6 @@ _MARKERS = (
     "python_version",
     "sys_platform",
 )
-_PARTS = (
-    "answers",
-    "interpreter",
-    "elf",
-    "programs",
-    "clibrary",
-    "tags",
-    "library",
-    "places",
-    "network",
-    "script",
-)
-"""The modules of the script, each after what it needs."""
 _INDEXES = 'INDEXES: "list[str]" = []\n'
 _ENTRY = '\n\nif __name__ == "__main__":\n    main(sys.argv[1:])\n'
 
@@ -82,7 +69,7 @@ def script(indexes: Sequence[str] = ()) -> str:
     ``indexes`` are addresses, without credentials, that it asks where the target has none
     configured.
     """
-    text = assembled("crossbuild.prober", _PARTS)
+    text = assembled("crossbuild.prober.script")
     head, found, rest = text.partition(_INDEXES)
     assert found, "the script has a place for indexes"
     return f"{head}{found[:-3]}{json.dumps(list(indexes))}\n{rest}"
