@@ -222,12 +222,13 @@ def test_a_zip_above_four_gibibytes_is_one_that_zipfile_reads(
 def test_the_command(wheelhouse: Path, capsys: Capture) -> None:
     assert main(["bundle", "wheelhouse", "--format", "zip", "--split", "4K", "-o", "out"]) == 0
     text = capsys.readouterr().out
-    assert text.startswith("out  6 files, ")
+    number = len(list(wheelhouse.iterdir()))
+    assert text.startswith(f"out  {number} files, ")
     assert "python3 join.py" in text
     assert main(["bundle", "wheelhouse", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["sha256"] == hash_of(Path("wheelhouse.tar"))
-    assert (document["format"], document["files"], document["parts"]) == ("tar", 6, [])
+    assert (document["format"], document["files"], document["parts"]) == ("tar", number, [])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,18 +15,13 @@ from crossbuild.packing.order import Form, Order
 from tests import pythons
 from tests.packing import wheelhouses
 
-SIZE = 40_000
-
 
 @pytest.fixture
 def made(tmp_path: Path) -> Bundle:
-    order = Order(
-        wheelhouse=wheelhouses.wheelhouse(tmp_path),
-        form=Form.TAR,
-        output=tmp_path / "parts",
-        split=SIZE,
-    )
-    made = wheelhouses.packed(order)
+    wheelhouse = wheelhouses.wheelhouse(tmp_path)
+    whole = Order(wheelhouse=wheelhouse, form=Form.TAR, output=tmp_path / "whole")
+    third = wheelhouses.packed(whole).size // 3 + 1
+    made = wheelhouses.packed(replace(whole, output=tmp_path / "parts", split=third))
     assert len(made.parts) == 3
     return made
 
@@ -131,14 +127,12 @@ def test_what_it_cannot_read_is_said(made: Bundle, tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_nothing_half_done(made: Bundle) -> None:
-    limited = "; ".join(
-        (
-            "import resource, runpy, signal, sys",
-            "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)",
-            f"resource.setrlimit(resource.RLIMIT_FSIZE, ({SIZE}, {SIZE}))",
-            "sys.argv = ['join.py', '.']",
-            "runpy.run_path('join.py', run_name='__main__')",
-        )
+    limited = (
+        "import resource, runpy, signal, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))\n"
+        "sys.argv = ['join.py', '.']\n"
+        "runpy.run_path('join.py', run_name='__main__')\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", limited],
