@@ -26,7 +26,7 @@ from crossbuild import bundle, document, floors, process, verify, wording
 from crossbuild.catalog import Image
 from crossbuild.disk import hash_of
 from crossbuild.errors import EXIT_OK, EXIT_UNPROVEN, HostError, UsageError, VerificationError
-from crossbuild.model import Allowance
+from crossbuild.excess import Allowance
 from crossbuild.proof import SmokeResult, SmokeState
 from crossbuild.proving import Subject, prove, prove_each, worst
 from crossbuild.report import Stage

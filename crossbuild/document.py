@@ -11,13 +11,15 @@ Sizes are bytes, times seconds, hashes SHA-256 in hexadecimal. Keys, all always 
 ``packages``      one object per wheel: name, version, file, sha256, size, origin (``fetched``,
                   ``built``, ``built earlier``, ``reused``), url and source_sha256 of what it came
                   from, reason (why this step), refused (file and reason), rung, phases (name to
-                  seconds), grafted (libraries copied in by auditwheel), era (null, or of when its
-                  build requirements are, because those of today failed: until, instead, why),
-                  tried (every attempt at a built wheel in its order, the one that made it too:
-                  rung, image, seconds, added (packages that the image had got for it), era (null,
-                  or the time its build requirements are of), error (null, or why what came of it
-                  is of no use)), needs (null, or the platform that the wheel needs, which is more
-                  than the target promises: the user allowed it),
+                  seconds), grafted (libraries copied in by auditwheel), fitted (those of
+                  them that were bound to the target's older C library: library, symbols), era
+                  (null, or of when its build requirements are, because those of today failed:
+                  until, instead, why), tried (every attempt at a built wheel in its order, the
+                  one that made it too: rung, image, seconds, added (packages that the image had
+                  got for it), era (null, or the time its build requirements are of), error
+                  (null, or why what came of it is of no use)), needs (null, or the platform
+                  that the wheel needs, which is more than the target promises: the user allowed
+                  it),
                   system_packages (package, and the lack it was added for, of the build image)
 ``failures``      one object per package that failed: name, version, step, error, remedy,
                   exit_code, log (path), tail (its last lines), tried (as above)
@@ -112,6 +114,9 @@ def _package(wheel: VerifiedWheel, step: Step, target: Target) -> dict[str, obje
         "phases": {name: round(seconds, 3) for name, seconds in phases.items()},
         "grafted": list(origin.grafted),
         "libraries": list(origin.libraries),
+        "fitted": [
+            {"library": item.library, "symbols": list(item.symbols)} for item in origin.fitted
+        ],
         "era": origin.era.to_json() if origin.era else None,
         "tried": [attempt.to_json() for attempt in origin.tried],
         "needs": floors.beyond(floors.tags(wheel.path), target),

@@ -16,7 +16,7 @@ from packaging.utils import InvalidWheelFilename, NormalizedName, parse_wheel_fi
 
 from crossbuild import platforms
 from crossbuild.errors import UsageError
-from crossbuild.model import Allowance
+from crossbuild.excess import Allowance
 from crossbuild.platforms import Floor
 from crossbuild.target import Target
 

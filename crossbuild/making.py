@@ -17,11 +17,11 @@ from packaging.utils import NormalizedName
 from crossbuild import era, floors, wording
 from crossbuild.building.backend import Workshop
 from crossbuild.errors import BuildError, CrossbuildError, FloorError, RepairError
+from crossbuild.excess import Allowance
 from crossbuild.lack import RECIPE, Addition
 from crossbuild.ladder import Climb
 from crossbuild.library import Library
 from crossbuild.model import (
-    Allowance,
     BuildStep,
     EnvironmentPin,
     Failure,

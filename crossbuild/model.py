@@ -18,6 +18,7 @@ from packaging.version import Version
 
 from crossbuild.era import Era
 from crossbuild.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_UNPROVEN, VerificationError
+from crossbuild.excess import Allowance, Fit
 from crossbuild.lack import Addition
 from crossbuild.ladder import Attempt, Rung
 from crossbuild.proof import SmokeResult, SmokeState
@@ -139,14 +140,6 @@ class Formats:
         """The SHA-256 that a package's files may have; None: any."""
         own = frozenset(sha256 for package, sha256 in self.hashes if package == name)
         return own if own or self.hashes_required else None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Allowance:
-    """A C library newer than the target's that a built wheel may need; ``name`` None: any."""
-
-    name: NormalizedName | None
-    floor: tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -305,11 +298,15 @@ class RawWheel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RepairedWheel:
-    """A wheel whose tag fits the target; ``grafted`` are the libraries auditwheel copied in."""
+    """A wheel whose tag fits the target; ``grafted`` are the libraries auditwheel copied in.
+
+    ``fitted`` are those of them that had to be bound to an older C library.
+    """
 
     path: Path
     sha256: str
     grafted: tuple[str, ...]
+    fitted: tuple[Fit, ...] = ()
 
 
 class Origin(enum.Enum):
@@ -323,7 +320,7 @@ class Origin(enum.Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Provenance:
-    """How one wheel came to be; ``rung``, ``phases`` and ``added`` as in ``RawWheel``.
+    """How one wheel came to be: as ``RawWheel`` and ``RepairedWheel`` say.
 
     ``era``: when its build requirements are of, None: of the day it was built. ``tried`` has
     every attempt at it, the one that made it too. ``libraries`` are the C libraries, with their
@@ -339,6 +336,7 @@ class Provenance:
     era: Era | None = None
     tried: tuple[Attempt, ...] = ()
     libraries: tuple[str, ...] = ()
+    fitted: tuple[Fit, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

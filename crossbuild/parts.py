@@ -8,7 +8,7 @@ A part is a directory: the wheels, the logs of what failed, and ``part.json``, s
 ``target``    as in the plan
 ``wheels``    name, version, file, sha256, size, origin, rung, phases (name to seconds), grafted,
               added (pairs of a package of the image's distribution and why), era (as in a plan),
-              tried (as in a report), libraries (C libraries that were built first)
+              tried and fitted (as in a report), libraries (C libraries that were built first)
 ``failures``  name, version, step, error, remedy, exit_code, log (a file of the part, or null),
               tail (its last lines), tried (as in a report)
 """
@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from packaging.version import Version
 from crossbuild import era, ladder
 from crossbuild.disk import full_guarded, hash_of
 from crossbuild.errors import EXIT_OK, IntegrityError, UsageError
+from crossbuild.excess import Fit
 from crossbuild.lack import Addition
 from crossbuild.ladder import Attempt, Rung
 from crossbuild.model import (
@@ -113,6 +114,7 @@ def _wheel(made: VerifiedWheel) -> dict[str, object]:
         "era": origin.era.to_json() if origin.era else None,
         "tried": [attempt.to_json() for attempt in origin.tried],
         "libraries": list(origin.libraries),
+        "fitted": [asdict(item) for item in origin.fitted],
     }
 
 
@@ -246,6 +248,7 @@ def _verified(said: Mapping[str, Any], step: BuildStep, path: Path) -> VerifiedW
             era=era.from_json(said.get("era")),
             tried=_tried(said),
             libraries=tuple(said.get("libraries", ())),
+            fitted=fits(said.get("fitted", ())),
         ),
     )
 
@@ -262,6 +265,11 @@ def _failed(said: Mapping[str, Any], step: BuildStep, directory: Path) -> Failur
         tail=tuple(said["tail"]),
         tried=_tried(said),
     )
+
+
+def fits(said: Iterable[Mapping[str, Any]]) -> tuple[Fit, ...]:
+    """Read what ``asdict`` gave of libraries that were bound anew."""
+    return tuple(Fit(library=item["library"], symbols=tuple(item["symbols"])) for item in said)
 
 
 def _tried(said: Mapping[str, Any]) -> tuple[Attempt, ...]:

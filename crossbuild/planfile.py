@@ -25,8 +25,8 @@ from crossbuild import era, recipes
 from crossbuild import plan as planning
 from crossbuild.disk import full_guarded
 from crossbuild.errors import UsageError
+from crossbuild.excess import Allowance
 from crossbuild.model import (
-    Allowance,
     BuildStep,
     BuildSystem,
     EnvironmentPin,

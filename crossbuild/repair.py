@@ -13,16 +13,20 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from crossbuild import process
+from crossbuild.building import fitting
 from crossbuild.disk import guarded, hash_of, storage_error
 from crossbuild.engine.base import Root
 from crossbuild.errors import FloorError, RepairError
+from crossbuild.excess import Fit
 from crossbuild.model import RawWheel, RepairedWheel
 from crossbuild.platforms import Family
 from crossbuild.target import Target
+from crossbuild.toolchain.floor import CLibrary
 from crossbuild.wheels import canonical, elf, libraries, machines, promises, wheel
 from crossbuild.wheels.elf import SymbolVersion
 from crossbuild.wheels.patching import patchelf
@@ -30,21 +34,29 @@ from crossbuild.wheels.promises import Promise
 from crossbuild.wheels.wheel import WheelContents
 
 _LIBC = {Family.MANYLINUX: "glibc", Family.MUSLLINUX: "musl", Family.LINUX: None}
-_GRAFTED = re.compile(r"[^/]+\.libs/(?P<stem>[^/]+?)-[0-9a-f]{8}(?P<suffix>\.[^/]+)")
+_HASHED = re.compile(r"(?P<stem>[^/]+?)-[0-9a-f]{8}(?P<suffix>\.[^/]+)")
+_GRAFTED = re.compile(rf"[^/]+\.libs/{_HASHED.pattern}")
 _SHOWN = 3
 
 
 def repair(
-    raw: RawWheel, target: Target, root: Root, output: Path, *, laid: Path | None = None
+    raw: RawWheel,
+    target: Target,
+    root: Root,
+    output: Path,
+    *,
+    laid: Path | None = None,
+    c_library: CLibrary | None = None,
 ) -> RepairedWheel:
     """Make a wheel that fits the target out of a built one, in the directory ``output``.
 
-    ``laid`` is a directory on the host whose libraries come before those of the root. A wheel
+    ``laid`` is a directory on the host whose libraries come before those of the root. What is
+    copied in is bound to ``c_library``, the target's, if that has all it wants. A wheel
     without code of the target's processor is taken as it is; so is one that cibuildwheel
     repaired, where the target takes its tag. The same wheel and image give the same bytes.
-    Raises FloorError that names the library, the symbol version and the lowest
-    target that would do; RepairError where a library is not there; IntegrityError when the wheel
-    is damaged; HostError without patchelf.
+    Raises FloorError that names the library, the symbol version and the lowest target that would
+    do; RepairError where a library is not there; IntegrityError when the wheel is damaged;
+    HostError without patchelf.
     """
     with guarded(output):
         output.mkdir(parents=True, exist_ok=True)
@@ -57,12 +69,32 @@ def repair(
     with guarded(output), tempfile.TemporaryDirectory(dir=output, prefix=".repair-") as scratch:
         places = [*([laid] if laid else []), *_library_paths(target, root)]
         grafted = _graft(contents, target, root, places, Path(scratch))
+        grafted, fitted = _fit(grafted, target, c_library, Path(scratch))
         made = Path(scratch, grafted.name)
         canonical.rewrite(grafted, made, canonical.epoch(raw.path))
         repaired = wheel.read(made)
         _judge(repaired, target)
         made = made.replace(output / made.name)
-    return RepairedWheel(path=made, sha256=hash_of(made), grafted=_grafted(contents, repaired))
+    return RepairedWheel(
+        path=made,
+        sha256=hash_of(made),
+        grafted=_grafted(contents, repaired),
+        fitted=tuple(replace(item, library=_original(item.library)) for item in fitted),
+    )
+
+
+def _fit(
+    grafted: Path, target: Target, library: CLibrary | None, scratch: Path
+) -> tuple[Path, tuple[Fit, ...]]:
+    """Bind copied libraries that need a newer C library than the target's to the target's."""
+    promise = promises.of(target)
+    if promise is None or library is None:
+        return grafted, ()
+
+    def excess(version: SymbolVersion) -> bool:
+        return promise.offers(version.library) and not promise.keeps(version)
+
+    return fitting.fit(wheel.read(grafted), excess, library, scratch)
 
 
 def _is_repaired(raw: RawWheel, contents: WheelContents, target: Target) -> bool:
@@ -203,5 +235,10 @@ def _subject(contents: WheelContents, target: Target) -> str:
 def _grafted(before: WheelContents, after: WheelContents) -> tuple[str, ...]:
     """The libraries that came in, by the names they have in the image."""
     new = sorted(set(after.members) - set(before.members))
-    matches = [match for match in map(_GRAFTED.fullmatch, new) if match]
-    return tuple(f"{match['stem']}{match['suffix']}" for match in matches)
+    return tuple(_original(Path(member).name) for member in new if _GRAFTED.fullmatch(member))
+
+
+def _original(name: str) -> str:
+    """The name in the image of a library that was copied from there."""
+    match = _HASHED.fullmatch(name)
+    return f"{match['stem']}{match['suffix']}" if match else name

@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from crossbuild import build, ladder, repair, verify
+from crossbuild import build, ladder, parts, repair, verify
 from crossbuild.building.backend import Workshop
 from crossbuild.errors import FloorError, RepairError
 from crossbuild.lack import Addition
@@ -81,6 +81,7 @@ class Wright:
             era=piece.step.era,
             tried=_tried(record),
             libraries=tuple(record.get("libraries", ())),
+            fitted=parts.fits(record.get("fitted", ())),
         )
         return _verified(piece.step, path, record["sha256"], provenance)
 
@@ -107,6 +108,7 @@ class Wright:
             era=step.era,
             tried=tuple(piece.climb.attempts),
             libraries=laid.labels if (laid := piece.workshop.laid) else (),
+            fitted=repaired.fitted,
         )
         store.put_record(_BUILT, _key(piece, target), _record(path, sha256, provenance))
         return _verified(step, path, sha256, provenance)
@@ -128,8 +130,14 @@ class Wright:
     ) -> RepairedWheel:
         try:
             laid = piece.workshop.laid
-            libraries = laid.libraries if laid else None
-            return repair.repair(raw, target, piece.workshop.root, output, laid=libraries)
+            return repair.repair(
+                raw,
+                target,
+                piece.workshop.root,
+                output,
+                laid=laid.libraries if laid else None,
+                c_library=piece.workshop.c_library,
+            )
         except RepairError as error:
             piece.climb.useless(str(error))
             if isinstance(error, FloorError):
@@ -191,6 +199,7 @@ def _record(path: Path, sha256: str, provenance: Provenance) -> dict[str, object
         "added": [[item.package, item.lack] for item in provenance.added],
         "tried": [attempt.to_json() for attempt in provenance.tried],
         "libraries": list(provenance.libraries),
+        "fitted": [asdict(item) for item in provenance.fitted],
     }
 
 

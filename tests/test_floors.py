@@ -16,9 +16,10 @@ from crossbuild.building.backend import Workshop
 from crossbuild.checkup import Order, check_up
 from crossbuild.cli import reading, tables
 from crossbuild.engine.base import Limits
+from crossbuild.excess import Allowance
 from crossbuild.ladder import Rung
 from crossbuild.making import Maker
-from crossbuild.model import Allowance, Failure, Origin, Plan, RunResult, VerifiedWheel, Wanted
+from crossbuild.model import Failure, Origin, Plan, RunResult, VerifiedWheel, Wanted
 from crossbuild.proof import SmokeResult, SmokeState
 from crossbuild.report import Message
 from crossbuild.target import Reported, Target

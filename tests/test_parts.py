@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 from crossbuild import parts, planfile
 from crossbuild.disk import hash_of
 from crossbuild.errors import CrossbuildError, IntegrityError, UsageError
+from crossbuild.excess import Fit
 from crossbuild.ladder import Attempt, Rung
 from crossbuild.model import (
     BuildStep,
@@ -33,6 +34,7 @@ from tests.answers import TARGET
 GOOD, FINE, BAD = (answers.built(name, "1.0", {}) for name in ("good", "fine", "bad"))
 PLAN = Plan(steps=(BAD, FINE, answers.fetched("numpy", "1.26.4"), GOOD))
 TRIED = (Attempt(rung=Rung.NATIVE, image="bookworm-aarch64", seconds=1.5, error="gcc: no"),)
+FITTED = (Fit(library="libz.so.1", symbols=("stat", "open")),)
 PLANNED = planfile.planned(PLAN, TARGET, Wanted(requirements=(Requirement("good"),)))
 
 
@@ -52,6 +54,7 @@ def made(step: BuildStep, directory: Path) -> VerifiedWheel:
             phases={"build": 1.5},
             grafted=("libz.so.1",),
             tried=TRIED,
+            fitted=FITTED,
         ),
     )
 
@@ -109,6 +112,7 @@ def test_parts_are_joined_in_the_plans_order(whole: tuple[Path, Path, Path]) -> 
         phases={"build": 1.5},
         grafted=("libz.so.1",),
         tried=TRIED,
+        fitted=FITTED,
     )
     assert isinstance(failure, Failure)
     assert failure == replace(

@@ -14,8 +14,8 @@ from packaging.version import Version
 
 from crossbuild import planfile
 from crossbuild.errors import UsageError
+from crossbuild.excess import Allowance
 from crossbuild.model import (
-    Allowance,
     BuildStep,
     EnvironmentPin,
     FetchStep,

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from crossbuild import catalog, process, repair
+from crossbuild import catalog, process, repair, verify
 from crossbuild.catalog import Role
 from crossbuild.engine.base import Root
-from crossbuild.errors import HostError, IntegrityError, RepairError
+from crossbuild.errors import FloorError, HostError, IntegrityError, RepairError
 from crossbuild.ladder import Rung
 from crossbuild.model import RawWheel
 from crossbuild.target import Target
-from crossbuild.wheels import canonical, wheel
+from crossbuild.toolchain.floor import CLibrary
+from crossbuild.wheels import canonical, elf, wheel
 from tests.wheels import wheel as make_wheel
 
 TAG = "cp311-cp311-linux_aarch64"
@@ -177,6 +178,96 @@ def test_a_copied_library_above_the_floor_is_named(lab: Lab, tmp_path: Path) -> 
     said = r"libnew\.so\.1 \(copied from the image\) needs GLIBC_2\.34 of libc\.so\.6 \(new\)"
     with pytest.raises(RepairError, match=said):
         repair.repair(built, target(), lab.image, tmp_path / "out")
+
+
+@pytest.fixture(scope="module")
+def older(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> CLibrary:
+    """The target's C library: ``mid`` has an older version there, ``moved`` is elsewhere."""
+    stubs = Lab(root=tmp_path_factory.mktemp("stubs"))
+    base = "GLIBC_2.17 { global: *; };"
+    return CLibrary(
+        stubs={
+            "libc.so.6": stubs.library("libc.so.6", "int old, mid;", script=base),
+            "libdl.so.2": stubs.library("libdl.so.2", "int moved;", script=base),
+        },
+        shim=stubs.library("libshim-01234567.so", "int fresh(void){return 5;}"),
+    )
+
+
+@pytest.fixture(scope="module")
+def newer(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """An image whose C library is newer than the target's, and libraries that need it."""
+    lab = Lab(root=tmp_path_factory.mktemp("newer"))
+    names = ("old", "mid", "moved", "fresh", "gone")
+    code = "".join(f"int {name}(void) {{ return 0; }}" for name in names)
+    script = (
+        "GLIBC_2.17 { global: old; }; GLIBC_2.29 { global: mid; };"
+        "GLIBC_2.34 { global: moved; }; GLIBC_2.36 { global: fresh; gone; };"
+    )
+    lab.library("libc.so.6", code, script=script)
+    for library, wanted in (("libfits.so.1", names[:4]), ("libgone.so.1", names)):
+        declared = "".join(f"int {name}(void);" for name in wanted)
+        entry = library.removesuffix(".so.1")
+        calls = " + ".join(f"{name}()" for name in wanted)
+        lab.library(library, f"{declared} int {entry}(void) {{ return {calls}; }}", ["libc.so.6"])
+    return lab
+
+
+def test_a_copied_library_is_bound_to_the_older_c_library(
+    newer: Lab, older: CLibrary, tmp_path: Path
+) -> None:
+    code = f"int libfits(void); {ENTRY} {{ return libfits(); }}"
+    built = raw(newer, tmp_path, code, ["libfits.so.1"])
+    made = repair.repair(built, target(), newer.image, tmp_path / "out", c_library=older)
+    assert [fit.library for fit in made.fitted] == ["libfits.so.1"]
+    assert sorted(made.fitted[0].symbols) == ["fresh", "mid", "moved"]
+    contents = wheel.read(made.path)
+    assert {tag.platform for tag in contents.tags} == {FLOOR, "manylinux_2_17_aarch64"}
+    copied = next(member for member in contents.members if "/libfits-" in member)
+    info = contents.elves[copied]
+    assert {version.name for version in info.versions} == {"GLIBC_2.17"}
+    assert {"libc.so.6", "libdl.so.2", "libshim-01234567.so"} == set(info.needed)
+    assert "$ORIGIN" in info.search
+    assert "demo.libs/libshim-01234567.so" in contents.members
+    assert verify.findings(made.path, target()) == ()
+    with wheel.member(made.path, copied) as stream:
+        numbers = {symbol: number for _, number, symbol in elf.bindings(stream, copied).symbols}
+    assert "fresh" not in numbers  # it has no version: whoever has it will do
+    assert numbers["old"] == numbers["moved"]
+    assert numbers["old"] == numbers["mid"]
+
+
+def test_the_same_wheel_is_fitted_to_the_same_bytes(
+    newer: Lab, older: CLibrary, tmp_path: Path
+) -> None:
+    code = f"int libfits(void); {ENTRY} {{ return libfits(); }}"
+    built = raw(newer, tmp_path, code, ["libfits.so.1"])
+    first, second = (
+        repair.repair(built, target(), newer.image, tmp_path / name, c_library=older)
+        for name in ("one", "two")
+    )
+    assert first == replace(second, path=first.path)
+
+
+def test_a_library_that_wants_one_thing_too_much_stays_as_it_is(
+    newer: Lab, older: CLibrary, tmp_path: Path
+) -> None:
+    code = f"int libgone(void); {ENTRY} {{ return libgone(); }}"
+    built = raw(newer, tmp_path, code, ["libgone.so.1"])
+    with pytest.raises(FloorError, match=r"libgone\.so\.1 .* GLIBC_2\.36") as raised:
+        repair.repair(built, target(), newer.image, tmp_path / "out", c_library=older)
+    assert raised.value.needs == "manylinux_2_36_aarch64"
+
+
+def test_what_fits_already_is_not_touched(lab: Lab, older: CLibrary, tmp_path: Path) -> None:
+    code = f"int lib_old(void); {ENTRY} {{ return lib_old(); }}"
+    built = raw(lab, tmp_path, code, ["libold.so.1"])
+    plain, offered = (
+        repair.repair(built, target(), lab.image, tmp_path / name, c_library=library)
+        for name, library in (("one", None), ("two", older))
+    )
+    assert offered.fitted == ()
+    assert plain.sha256 == offered.sha256
 
 
 @pytest.mark.parametrize(("platform", "fits"), [("2_28", False), ("2_29", True), ("2_30", True)])

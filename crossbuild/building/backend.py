@@ -43,6 +43,8 @@ from crossbuild.report import Building, Level, Message, Reporter, Silent, waitin
 from crossbuild.resolution.uv import Uv
 from crossbuild.store import Store
 from crossbuild.target import Target
+from crossbuild.toolchain import floor, zig
+from crossbuild.toolchain.floor import CLibrary
 from crossbuild.toolchain.rust.native import Rust
 from crossbuild.toolchain.zig import Toolchain
 
@@ -360,6 +362,12 @@ class Workshop:
         native = rung in {Rung.NATIVE, Rung.CIBUILDWHEEL_NATIVE}
         lent = native or (rung is Rung.EMULATED and self._is_newer)
         return self._toolchain.trees if self._toolchain and lent else {}
+
+    @property
+    def c_library(self) -> CLibrary | None:
+        """The target's C library, for libraries of the root that are newer; None: not here."""
+        tree = self._toolchain.trees.get(zig.MOUNT) if self._toolchain else None
+        return floor.c_library(tree.path) if tree and self._is_newer else None
 
     @property
     def _is_newer(self) -> bool:

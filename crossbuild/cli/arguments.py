@@ -15,7 +15,8 @@ from crossbuild.cli.vocabulary import Option
 from crossbuild.engine.base import Limits
 from crossbuild.engine.images.registry import Registry
 from crossbuild.errors import UsageError
-from crossbuild.model import Allowance, Builder, Policy
+from crossbuild.excess import Allowance
+from crossbuild.model import Builder, Policy
 from crossbuild.packing.order import Form
 
 _ELSEWHERE = {

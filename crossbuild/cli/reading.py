@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from packaging.utils import InvalidName, canonicalize_name
 
 from crossbuild.carry import message
-from crossbuild.model import Allowance, Builder, Formats, Policy
+from crossbuild.excess import Allowance
+from crossbuild.model import Builder, Formats, Policy
 from crossbuild.packing.order import FAT32_LIMIT, Form
 from crossbuild.platforms import LEGACY
 

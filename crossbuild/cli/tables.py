@@ -213,6 +213,9 @@ def _how(wheel: VerifiedWheel) -> str:
         parts.append(f"own {wording.listing(wheel.provenance.libraries)}")
     if wheel.provenance.grafted:
         parts.append(f"with {wording.listing(wheel.provenance.grafted)}")
+    if wheel.provenance.fitted:
+        names = [item.library for item in wheel.provenance.fitted]
+        parts.append(f"{wording.listing(names)} bound to an older C library")
     return ", ".join(parts)
 
 

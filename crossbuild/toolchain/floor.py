@@ -8,23 +8,46 @@ may want more of the C library than the one that is linked with has.
 
     floor/lib      the C library's stubs, its start files, and scripts that lead to the stubs
     floor/bin/ld   the image's linker, with one option
+    floor/shim     a library with what newer C libraries offer (shim.c)
 """
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from crossbuild.toolchain.compiler import Zig
 from crossbuild.toolchain.sysroot import Layout
 
 _SPARED = frozenset({"crti.o", "crtn.o"})
 """Start files of clang's that GCC's own have to come before."""
 
+_STUB = re.compile(r"^lib(c|m|pthread|dl|rt|util|resolv)\.so\.\d+$")
+
 _LINKER = '#!/bin/sh\nexec /usr/bin/ld --allow-shlib-undefined "$@"\n'
 
 
-def install(layout: Layout) -> None:
-    """Lay out ``floor`` in a toolchain's tree whose C library is there."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CLibrary:
+    """The target's C library: its ``stubs`` by name, and the ``shim`` for what it has not."""
+
+    stubs: Mapping[str, Path]
+    shim: Path
+
+
+def c_library(tree: Path) -> CLibrary | None:
+    """Find the C library in a toolchain's tree; None where it has none with a floor."""
+    shim = next((tree / "floor/shim").glob("*.so"), None)
+    libraries = Layout(root=tree).libraries
+    stubs = {path.name: path for path in libraries.glob("lib*.so.*") if _STUB.search(path.name)}
+    return CLibrary(stubs=stubs, shim=shim) if shim else None
+
+
+def install(zig: Zig, layout: Layout) -> None:
+    """Lay out ``floor`` in a toolchain's tree whose C library is there. Raises ProcessError."""
     library = layout.root / "floor/lib"
     library.mkdir(parents=True)
     for path in sorted(layout.libraries.iterdir()):
@@ -36,6 +59,27 @@ def install(layout: Layout) -> None:
     linker.parent.mkdir()
     linker.write_text(_LINKER, encoding="ascii")
     linker.chmod(0o755)
+    _shim(zig, layout)
+
+
+def _shim(zig: Zig, layout: Layout) -> None:
+    """Compile the shim; its name is that of its content, for a process may load two of them."""
+    source = Path(__file__).with_name("shim.c")
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:8]
+    made = layout.root / f"floor/shim/libcrossbuild_shim-{digest}.so"
+    made.parent.mkdir()
+    built = layout.work / "shim.o"
+    config = f"--config={layout.configuration}"
+    options = ["-std=c11", "-O2", "-fPIC", "-fno-builtin", "-Wall", "-Wextra", "-Werror"]
+    zig.clang([config, *options, "-c", source, "-o", built], cache=layout.work)
+    zig.run(
+        [
+            *("ld.lld", "-shared", "-s", "--no-undefined", "-z", "relro", "-soname", made.name),
+            *("-o", made, built, f"-L{layout.libraries}"),
+            *("--as-needed", "-lc", "-lresolv", "-lbuiltins"),
+        ],
+        cache=layout.work,
+    )
 
 
 def environment(mount: str) -> Mapping[str, str]:

@@ -68,7 +68,7 @@ def prepare(store: Store, target: Target, reporter: Reporter) -> Toolchain:
         ),
         path_prefix=f"{MOUNT}/bin",
         environment=MappingProxyType({}),
-        foreign=MappingProxyType(floor.environment(MOUNT)),
+        foreign=MappingProxyType(floor.environment(MOUNT) if platform.floor else {}),
     )
 
 
@@ -100,6 +100,7 @@ def _fill(zig: Zig, platform: Platform, layout: Layout) -> None:
     launcher.install(zig, platform, layout, f"{ZIG_MOUNT}/zig")
     sysroot.c_library(zig, platform, layout)
     sysroot.finish(zig, platform, layout)
-    floor.install(layout)
+    if platform.floor is not None:
+        floor.install(zig, layout)
     cxx.build(zig, layout)
     shutil.rmtree(layout.work)

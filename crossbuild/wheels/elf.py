@@ -59,11 +59,26 @@ class ElfInfo:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Need:
-    """One entry of DT_VERNEED: the version, and its number in DT_VERSYM."""
+class Need:
+    """One entry of DT_VERNEED: the version, its number in DT_VERSYM, its place in the file."""
 
     version: SymbolVersion
     number: int
+    place: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bindings:
+    """What a file wants of other libraries, and where in the file that is said.
+
+    ``symbols`` are place in the table, version's number and name; ``versions`` is where
+    DT_VERSYM begins.
+    """
+
+    needs: tuple[Need, ...]
+    symbols: tuple[tuple[int, int, str], ...]
+    versions: int
+    little_endian: bool
 
 
 def read(stream: IO[bytes], name: str) -> ElfInfo:
@@ -90,6 +105,29 @@ def symbol(stream: IO[bytes], name: str, version: SymbolVersion) -> str | None:
             if number in numbers:
                 return str(segment.get_symbol(place).name)
     return None
+
+
+def bindings(stream: IO[bytes], name: str) -> Bindings:
+    """What the file wants of other libraries, symbol by symbol.
+
+    Raises IntegrityError as ``read`` does.
+    """
+    with _readable(name):
+        file = _opened(stream)
+        segment = _dynamic(file)
+        needs = tuple(_needs(file, segment))
+        offset = segment.get_table_offset("DT_VERSYM")[1] if segment else None
+        if segment is None or offset is None:
+            return Bindings(needs=(), symbols=(), versions=0, little_endian=file.little_endian)
+        wanted = {need.number for need in needs}
+        symbols = tuple(
+            (place, number, str(segment.get_symbol(place).name))
+            for place, number in enumerate(_symbol_numbers(file, segment))
+            if number in wanted
+        )
+        return Bindings(
+            needs=needs, symbols=symbols, versions=offset, little_endian=file.little_endian
+        )
 
 
 def defines(stream: IO[bytes], name: str, symbol: str) -> bool:
@@ -134,7 +172,7 @@ def _dynamic(elf: ELFFile) -> DynamicSegment | None:
     return next((item for item in segments if isinstance(item, DynamicSegment)), None)
 
 
-def _needs(elf: ELFFile, segment: DynamicSegment | None) -> Iterator[_Need]:
+def _needs(elf: ELFFile, segment: DynamicSegment | None) -> Iterator[Need]:
     """The entries of DT_VERNEED."""
     for count, need in enumerate(_all_needs(elf, segment)):
         if count > _MOST_VERSIONS:
@@ -142,7 +180,7 @@ def _needs(elf: ELFFile, segment: DynamicSegment | None) -> Iterator[_Need]:
         yield need
 
 
-def _all_needs(elf: ELFFile, segment: DynamicSegment | None) -> Iterator[_Need]:
+def _all_needs(elf: ELFFile, segment: DynamicSegment | None) -> Iterator[Need]:
     offset = segment.get_table_offset("DT_VERNEED")[1] if segment else None
     names = segment.get_table_offset("DT_STRTAB")[1] if segment else None
     if offset is None or names is None:
@@ -154,7 +192,7 @@ def _all_needs(elf: ELFFile, segment: DynamicSegment | None) -> Iterator[_Need]:
         for _ in range(file["vn_cnt"]):
             need = struct_parse(elf.structs.Elf_Vernaux, elf.stream, stream_pos=entry)
             version = SymbolVersion(library=library, name=_text(elf, names + need["vna_name"]))
-            yield _Need(version=version, number=need["vna_other"])
+            yield Need(version=version, number=need["vna_other"], place=entry)
             entry += need["vna_next"]
         if not file["vn_next"]:
             return

@@ -184,7 +184,7 @@ double answer(double x)
 """
 
 BY_GCC = r"""
-import ctypes, os, subprocess
+import ctypes, glob, os, struct, subprocess
 os.chdir("/work")
 open("old.c", "w").write(OLD_C)
 open("main.cpp", "w").write('#include <iostream>\nint main() { std::cout << "ran" << std::endl; }')
@@ -193,6 +193,15 @@ subprocess.run(["gcc", "-O2", "-fPIC", "-shared", "old.c", "-o", "old.so"], chec
 subprocess.run(["g++", "-O2", "main.cpp", "-o", "main"], check=True, env=env)
 answer = ctypes.CDLL("/work/old.so").answer
 answer.restype, answer.argtypes = ctypes.c_double, [ctypes.c_double]
+(shim,) = glob.glob("/opt/crossbuild/toolchain/floor/shim/*.so")
+shim, room = ctypes.CDLL(shim), ctypes.create_string_buffer(512)
+assert shim.stat(b"/nowhere", room) == -1 and shim.stat(b"/work", room) == 0
+assert struct.unpack_from("Q", room, 8)[0] == os.stat("/work").st_ino
+assert shim.getentropy(room, 257) == -1 and shim.getentropy(room, 256) == 0
+assert len(set(room.raw[:256])) > 100
+assert {shim.arc4random_uniform(3) for _ in range(99)} == {0, 1, 2}
+assert shim.strlcpy(room, b"abcdef", 4) == 6 and room.value == b"abc"
+assert shim.strlcat(room, b"defgh", 6) == 8 and room.value == b"abcde"
 print(answer(3.0), subprocess.run(["./main"], check=True, stdout=subprocess.PIPE).stdout.decode())
 """
 

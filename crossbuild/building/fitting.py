@@ -1,0 +1,116 @@
+"""Makes libraries that were copied into a wheel fit the target's C library.
+
+A distribution's libraries were linked with its own C library. Where all they want of it is
+there in the target's, under an older version or in the shim that goes along, they are bound to
+that (wheels/rebinding.py); where it is not, they stay as they are, and the wheel is refused.
+"""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from crossbuild import process
+from crossbuild.excess import Fit
+from crossbuild.toolchain.floor import CLibrary
+from crossbuild.wheels import rebinding
+from crossbuild.wheels.elf import SymbolVersion
+from crossbuild.wheels.patching import patchelf
+from crossbuild.wheels.rebinding import Offers, Rebound
+from crossbuild.wheels.wheel import WheelContents
+
+_C_LIBRARY = "libc.so.6"
+_BESIDE = "$ORIGIN"
+
+Excess = Callable[[SymbolVersion], bool]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Fitting:
+    """One wheel's fitting: ``excess`` is what the target's C library does not have."""
+
+    contents: WheelContents
+    excess: Excess
+    library: CLibrary
+    offers: Offers
+    scratch: Path
+
+    def fits(self) -> Iterator[tuple[str, Rebound]]:
+        """Each copied library that is bound anew, by its place in the wheel."""
+        with zipfile.ZipFile(self.contents.path) as archive:
+            for member, info in self.contents.elves.items():
+                copied = PurePosixPath(member).parent.name.endswith(".libs")
+                if copied and any(map(self.excess, info.versions)):
+                    found = self._bound(archive.read(member), member)
+                    if found:
+                        yield member, found
+
+    def _bound(self, data: bytes, member: str) -> Rebound | None:
+        found = rebinding.rebind(data, member, self.excess, self.offers)
+        if found is None:
+            return None
+        info = self.contents.elves[member]
+        more = sorted(found.libraries - {_C_LIBRARY, *info.needed})
+        if found.shimmed:
+            more.append(self.library.shim.name)
+        if not more:
+            return found
+        patched = self._needing(data, PurePosixPath(member).name, more, info.search)
+        return rebinding.rebind(patched, member, self.excess, self.offers)
+
+    def _needing(
+        self, data: bytes, name: str, libraries: list[str], search: tuple[str, ...]
+    ) -> bytes:
+        """The library with more of others that it needs; raises ProcessError."""
+        path = self.scratch / name
+        path.write_bytes(data)
+        added = [word for library in libraries for word in ("--add-needed", library)]
+        paths = ":".join(dict.fromkeys((_BESIDE, *search)))
+        argv = [str(patchelf()), *added, "--force-rpath", "--set-rpath", paths, str(path)]
+        process.run(argv, env={})
+        patched = path.read_bytes()
+        path.unlink()
+        return patched
+
+
+def fit(
+    contents: WheelContents, excess: Excess, library: CLibrary, scratch: Path
+) -> tuple[Path, tuple[Fit, ...]]:
+    """The wheel with its copied libraries bound anew, and which they are.
+
+    It is the same wheel where there is nothing to bind, else a new one in ``scratch`` whose
+    RECORD is still the old one's.
+    """
+    fitting = _Fitting(
+        contents=contents,
+        excess=excess,
+        library=library,
+        offers=rebinding.offered(library.stubs, library.shim),
+        scratch=scratch,
+    )
+    found = dict(fitting.fits())
+    if not found:
+        return contents.path, ()
+    made = scratch / "fitted" / contents.path.name
+    made.parent.mkdir()
+    _rewrite(contents.path, made, found, library.shim)
+    return made, tuple(
+        Fit(library=PurePosixPath(member).name, symbols=bound.symbols)
+        for member, bound in found.items()
+    )
+
+
+def _rewrite(old: Path, new: Path, found: Mapping[str, Rebound], shim: Path) -> None:
+    places = {f"{PurePosixPath(name).parent}" for name, bound in found.items() if bound.shimmed}
+    with zipfile.ZipFile(old) as source, zipfile.ZipFile(new, "w") as made:
+        for item in source.infolist():
+            if item.filename in found:
+                made.writestr(item, found[item.filename].data)
+                continue
+            with source.open(item) as stream, made.open(item, "w") as output:
+                shutil.copyfileobj(stream, output)
+        for place in sorted(places):
+            made.write(shim, f"{place}/{shim.name}")

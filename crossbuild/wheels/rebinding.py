@@ -1,0 +1,162 @@
+"""Binds a library to an older C library: to the older versions of what it calls, by name.
+
+Each symbol that a library wants of glibc has a version, that of the glibc which last changed
+it. A distribution links with its own glibc and so gets the newest: ``log`` of 2.29, ``dlopen``
+of 2.34, when it moved from libdl.so.2. The target's glibc has both under an older version, to
+which it would have been bound had it been linked there. What no older glibc has under any
+version is left without one, for a library that offers it (toolchain/shim.c).
+
+Only numbers in the tables are changed (LSB 5, "Symbol Versioning"), no code and no size.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from elftools.elf.elffile import ELFFile
+from elftools.elf.gnuversions import GNUVerDefSection, GNUVerSymSection
+from elftools.elf.sections import SymbolTableSection
+
+from crossbuild.wheels import elf
+from crossbuild.wheels.elf import Need, SymbolVersion
+
+_UNVERSIONED = 1
+"""VER_NDX_GLOBAL: whoever offers the symbol will do."""
+_HIDDEN = 0x8000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Offers:
+    """What a C library offers: ``symbols`` with the version that links get, by library.
+
+    ``shim`` are those that a library beside it has.
+    """
+
+    symbols: Mapping[str, SymbolVersion]
+    shim: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rebound:
+    """A library bound anew. ``libraries`` have to be among those it needs, besides the C library.
+
+    ``symbols`` are what was bound elsewhere; ``shimmed``: some of them to the shim.
+    """
+
+    data: bytes
+    libraries: frozenset[str]
+    symbols: tuple[str, ...]
+    shimmed: bool
+
+
+@dataclass(kw_only=True, slots=True)
+class _Moves:
+    """Where symbols are bound to: the new number in DT_VERSYM of each place."""
+
+    numbers: dict[int, int] = field(default_factory=dict)
+    symbols: dict[str, bool] = field(default_factory=dict)
+    libraries: set[str] = field(default_factory=set)
+
+
+def offered(stubs: Mapping[str, Path], shim: Path) -> Offers:
+    """Read what the stubs of a C library offer; they map its libraries' names to files."""
+    symbols: dict[str, SymbolVersion] = {}
+    for library, path in sorted(stubs.items()):
+        for name, version in _defined(path):
+            symbols.setdefault(name, SymbolVersion(library=library, name=version))
+    return Offers(symbols=symbols, shim=frozenset(name for name, _ in _defined(shim)))
+
+
+def rebind(
+    data: bytes, name: str, excess: Callable[[SymbolVersion], bool], offers: Offers
+) -> Rebound | None:
+    """Bind what is in ``excess`` to what is offered; None where something of it is not.
+
+    Raises IntegrityError for a file that is not the ELF it says it is.
+    """
+    table = elf.bindings(io.BytesIO(data), name)
+    beyond = {need.number: need for need in table.needs if excess(need.version)}
+    kept = [need for need in table.needs if need.number not in beyond]
+    moves = _Moves()
+    for place, number, symbol in table.symbols:
+        if number in beyond and not _moved(place, symbol, kept, offers, moves):
+            return None
+    changed = bytearray(data)
+    for need in beyond.values():
+        instead = _harmless(need, kept, offers)
+        if instead is None:
+            return None
+        changed[need.place : need.place + 4] = data[instead.place : instead.place + 4]
+        changed[need.place + 8 : need.place + 12] = data[instead.place + 8 : instead.place + 12]
+    order = "<H" if table.little_endian else ">H"
+    for place, number in moves.numbers.items():
+        struct.pack_into(order, changed, table.versions + 2 * place, number)
+    return Rebound(
+        data=bytes(changed),
+        libraries=frozenset(moves.libraries),
+        symbols=tuple(moves.symbols),
+        shimmed=any(moves.symbols.values()),
+    )
+
+
+def _moved(place: int, symbol: str, kept: list[Need], offers: Offers, moves: _Moves) -> bool:
+    """Find a symbol a new binding. The loader goes by a version's name, not by its library."""
+    offer = offers.symbols.get(symbol)
+    if offer is None:
+        if symbol not in offers.shim:
+            return False
+        moves.numbers[place] = _UNVERSIONED
+        moves.symbols[symbol] = True
+        return True
+    number = next((need.number for need in kept if need.version.name == offer.name), None)
+    if number is None:
+        return False
+    moves.numbers[place] = number
+    moves.symbols[symbol] = False
+    moves.libraries.add(offer.library)
+    return True
+
+
+def _harmless(need: Need, kept: list[Need], offers: Offers) -> Need | None:
+    """A version for the place of one that nothing wants any more: the same library has it too."""
+    library = need.version.library
+    has = {offer.name for offer in offers.symbols.values() if offer.library == library}
+    return next((other for other in kept if other.version.name in has), None)
+
+
+def _defined(path: Path) -> Iterator[tuple[str, str]]:
+    """The symbols that a library defines, with their default version or the highest hidden one."""
+    with path.open("rb") as stream:
+        file = ELFFile(stream)
+        table = file.get_section_by_name(".dynsym")
+        numbers = file.get_section_by_name(".gnu.version")
+        names = _version_names(file)
+        found: dict[str, tuple[bool, str]] = {}
+        assert isinstance(table, SymbolTableSection)
+        for place, symbol in enumerate(table.iter_symbols()):
+            if symbol["st_shndx"] == "SHN_UNDEF" or not symbol.name:
+                continue
+            number = _number(numbers, place)
+            version = not number & _HIDDEN, names.get(number & ~_HIDDEN, "")
+            found[symbol.name] = max(found.get(symbol.name, version), version)
+    yield from ((name, version) for name, (_, version) in found.items())
+
+
+def _number(section: object, place: int) -> int:
+    if not isinstance(section, GNUVerSymSection):
+        return _UNVERSIONED
+    value = section.get_symbol(place).entry["ndx"]
+    return value if isinstance(value, int) else _UNVERSIONED
+
+
+def _version_names(file: ELFFile) -> dict[int, str]:
+    section = file.get_section_by_name(".gnu.version_d")
+    if not isinstance(section, GNUVerDefSection):
+        return {}
+    return {
+        definition["vd_ndx"]: next(names).name for definition, names in section.iter_versions()
+    }

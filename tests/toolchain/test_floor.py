@@ -1,0 +1,56 @@
+"""The target's C library for what other compilers made: what it offers, and its shim."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from crossbuild.toolchain import floor
+from crossbuild.toolchain.compiler import Zig
+from crossbuild.toolchain.floor import CLibrary
+from crossbuild.toolchain.sysroot import Layout
+from crossbuild.wheels import elf, rebinding
+from crossbuild.wheels.elf import SymbolVersion
+from tests.toolchain.conftest import Tools
+
+
+@pytest.fixture(scope="module")
+def library(c_tools: tuple[Tools, Tools]) -> CLibrary:
+    root = c_tools[0].root
+    floor.install(Zig.find(), Layout(root=root))
+    found = floor.c_library(root)
+    assert found
+    return found
+
+
+def test_a_tree_without_a_floor_has_no_c_library(tmp_path: Path) -> None:
+    assert floor.c_library(tmp_path) is None
+
+
+def test_what_links_at_the_floor_get_is_offered(library: CLibrary) -> None:
+    symbols = rebinding.offered(library.stubs, library.shim).symbols
+    assert symbols["log"] == SymbolVersion(library="libm.so.6", name="GLIBC_2.17")
+    assert symbols["dlopen"] == SymbolVersion(library="libdl.so.2", name="GLIBC_2.17")
+    assert symbols["pthread_create"].library == "libpthread.so.0"
+    assert "getentropy" not in symbols
+
+
+def test_the_shim_has_what_is_new_and_needs_nothing_new(library: CLibrary) -> None:
+    shim = rebinding.offered(library.stubs, library.shim).shim
+    assert {"stat", "fstat64", "arc4random_buf", "__isoc23_strtol", "res_nsearch"} <= shim
+    assert not shim & {"log", "dlopen", "memcpy", "malloc"}
+    info = elf.read(io.BytesIO(library.shim.read_bytes()), library.shim.name)
+    assert {version.name for version in info.versions} == {"GLIBC_2.17"}
+    assert set(info.needed) == {"libc.so.6", "libresolv.so.2"}
+    assert info.soname == library.shim.name
+
+
+def test_what_leads_gccs_links_to_the_floor(library: CLibrary) -> None:
+    there = library.shim.parent.parent
+    names = {path.name for path in (there / "lib").iterdir()}
+    assert {"libc.so", "libc.so.6", "libm.so", "Scrt1.o", "libc_nonshared.a"} <= names
+    assert not names & {"crti.o", "libgcc.a", "libstdc++.a", "libunwind.so", "libc++.a"}
+    assert all(path.resolve().is_file() for path in (there / "lib").iterdir())
+    assert (there / "bin/ld").stat().st_mode & 0o111
