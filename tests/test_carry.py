@@ -356,7 +356,7 @@ def test_the_command_pushes_and_says_where(
     wheelhouse: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     there = tmp_path / "there"
-    words = ["push", str(wheelhouse), "--via", f"exec:{sys.executable} -"]
+    words = ["push", str(wheelhouse), "--no-install", "--via", f"exec:{sys.executable} -"]
     assert main([*words, "--remote-dir", str(there), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["directory"] == str(there)
@@ -389,5 +389,6 @@ def test_what_cannot_be_done_is_said(
     code: int,
     sentence: str,
 ) -> None:
-    assert main([str(wheelhouse) if word == "DIR" else word for word in words]) == code
+    line = [str(wheelhouse) if word == "DIR" else word for word in words]
+    assert main([*line, "--no-install"]) == code
     assert sentence in capsys.readouterr().err

@@ -23,7 +23,13 @@ SMALLEST = 4096
 """Bytes that a message may be limited to at the least."""
 _WIDTH = 76
 _ALWAYS = ("reply", "serve")
-_CALLS = {"where": ("unfit",), "adopt": ("digest",), "place": ("digest",), "finish": ("digest",)}
+_CALLS = {
+    "where": ("unfit",),
+    "adopt": ("digest",),
+    "place": ("digest",),
+    "finish": ("digest",),
+    "measure": ("digest",),
+}
 _LOADER = """\
 import binascii
 try:from hashlib import sha256

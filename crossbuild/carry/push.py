@@ -73,14 +73,16 @@ def load(directory: Path) -> tuple[Cargo, ...]:
     with guarded(directory):
         below = [path for path in sorted(directory.rglob("*")) if path.is_file()]
         names = [(path.relative_to(directory).as_posix(), path) for path in below]
-        files = tuple(
-            Cargo(name=name, path=path, size=path.stat().st_size, sha256=hash_of(path))
-            for name, path in names
-            if not any(part.startswith(".") for part in name.split("/"))
-        )
+        shown = [pair for pair in names if not any(p.startswith(".") for p in pair[0].split("/"))]
+        files = tuple(cargo(path, name) for name, path in shown)
     if not files:
         raise UsageError(f"{directory} has no files", remedy="Name a wheelhouse.")
     return files
+
+
+def cargo(path: Path, name: str) -> Cargo:
+    """A file as it is to be carried, under this name. Raises OSError."""
+    return Cargo(name=name, path=path, size=path.stat().st_size, sha256=hash_of(path))
 
 
 def push(

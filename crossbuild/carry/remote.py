@@ -1,8 +1,8 @@
 """What runs at the other end: these functions are sent as source, those that a message needs.
 
-Python 3.6 or newer, with ``os``, ``sys``, ``binascii`` and SHA-256 in whatever module it is. No
-function here may need another, but for ``digest``; every one is a message of its own, that may
-be cut off, come twice, or come late, and each holds no more than a block of a file in memory.
+Python 3.6 or newer, with ``os``, ``sys``, ``binascii`` and SHA-256 in whatever module it is. What
+a function needs of the others ``message`` knows. Each is a message of its own, that may be cut
+off, come twice, or come late, and none holds more than a block of a file in memory.
 """
 
 import os
@@ -199,8 +199,61 @@ def finish(part: str, path: str, expected: str) -> str:
     return found
 
 
+def measure(path: str) -> str:
+    """The SHA-256 of a file and its size."""
+    return digest(path) + f" {os.path.getsize(path)}"
+
+
 def read(path: str, offset: int, length: int) -> bytes:
     """Some bytes of a file."""
     with open(path, "rb") as file:
         file.seek(offset)
         return file.read(length)
+
+
+def run(script: str, home: str, number: str, data: bytes) -> str:
+    """Run a file as a program, in this process, and keep what it prints in a file beside it.
+
+    ``data`` has its arguments, one a line; ``home`` is where it runs, empty: here. The answer is
+    ``CODE SIZE``; a second message of this number gets the first one's.
+    """
+    log = f"{os.path.dirname(script)}/.run-{number}"
+    if not os.path.exists(log + ".code"):
+        kept, here = (sys.stdout, sys.stderr, sys.argv), os.getcwd()
+        words = data.decode("utf-8", "surrogateescape").split("\n") if data else []
+        with open(log, "w", encoding="utf-8", errors="backslashreplace") as file:
+            sys.stdout, sys.stderr, sys.argv = file, file, [script, *words]
+            sys.path_importer_cache.clear()  # what was installed a moment ago counts
+            code = 0  # type: object
+            try:
+                os.chdir(home or here)
+                with open(script, "rb") as source:
+                    program = compile(source.read(), script, "exec")
+                exec(program, {"__name__": "__main__", "__file__": script})
+            except SystemExit as error:
+                code = error.code
+            except BaseException as error:  # noqa: BLE001
+                file.write(f"{type(error).__name__}: {error}\n")
+                code = 70
+            finally:
+                sys.stdout, sys.stderr, sys.argv = kept
+                os.chdir(here)
+        end = code if isinstance(code, int) else int(bool(code))
+        with open(log + ".part", "w") as file:
+            file.write(f"{end} {os.path.getsize(log)}")
+        os.rename(log + ".part", log + ".code")
+    with open(log + ".code") as file:
+        return file.read()
+
+
+def forget(data: bytes) -> str:
+    """Remove files, a line each; those that are not there are as well. Empty directories too."""
+    for path in data.decode("utf-8", "surrogateescape").split("\n"):
+        try:
+            if os.path.isdir(path):
+                os.rmdir(path)
+            else:
+                os.remove(path)
+        except OSError:
+            continue
+    return ""

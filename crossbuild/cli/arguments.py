@@ -83,6 +83,14 @@ class Options:
     in_flight: int | None = None
     answer_timeout: float = PATIENCE
     remote_dir: str = ""
+    install: bool = True
+    user: bool = False
+    prefix: str | None = None
+    into: str | None = None
+    upgrade: bool = False
+    break_system_packages: bool = False
+    run: Path | None = None
+    bring: tuple[str, ...] = ()
     json: bool = False
     verbose: int = 0
     quiet: int = 0

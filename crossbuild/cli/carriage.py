@@ -1,38 +1,93 @@
-"""The commands that reach another machine over a channel: ``push``."""
+"""The commands that reach another machine over a channel: ``push``, ``ship``, ``probe --via``."""
 
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from crossbuild import wording
-from crossbuild.carry import push, schemes
+from rich.text import Text
+
+from crossbuild import document, pipeline, wording
+from crossbuild.carry import delivery, push, schemes
+from crossbuild.carry.delivery import Delivered, Order
+from crossbuild.carry.landing import Ran
 from crossbuild.carry.line import Line
-from crossbuild.carry.push import Pushed
+from crossbuild.cli import request, tables
 from crossbuild.cli.page import Page, said
 from crossbuild.cli.screen import Answer
-from crossbuild.errors import EXIT_OK, UsageError
+from crossbuild.errors import EXIT_OK, EXIT_UNPROVEN, UsageError
+from crossbuild.model import RunResult
+from crossbuild.net.credentials import split
+from crossbuild.report import waiting
+from crossbuild.target import Target
+from crossbuild.targets import probe
 
 if TYPE_CHECKING:
     from crossbuild.cli.commands import Call
 
+_SHIPPABLE = frozenset({EXIT_OK, EXIT_UNPROVEN})
+"""A wheelhouse that could not be proven here is proven by its machine."""
+
 
 def push_wheelhouse(call: Call) -> Answer:
-    """Bring a wheelhouse to the machine at the other end of a channel."""
+    """Bring a wheelhouse to the machine at the other end of a channel, and install it there."""
     options = call.options
     if len(options.words) != 1:
         raise UsageError(
             "push takes one directory", remedy="For example: crossbuild push DIR --via CHANNEL"
         )
     files = push.load(call.around.directory / options.words[0])
+    order = _order(call)
+    delivery.check(files, order)
+    with call.screen.progress(call.verbosity) as reporter, contextlib.closing(line(call)) as there:
+        done = delivery.deliver(files, order, there, reporter)
+    return Answer(
+        code=done.exit_code,
+        document={"schema": "crossbuild-push/1", **_described(done)},
+        show=lambda page: _shown(page, done),
+    )
+
+
+def ship(call: Call) -> Answer:
+    """Find out what the machine is, make its wheelhouse, and deliver it."""
+    order = _order(call)
+    with contextlib.closing(line(call)) as there:
+        told = probed(call, there)
+        target = replace(probe.target(told, Path("probe.json")), name="the machine there")
+        result = _made(call, target)
+        done = None
+        if result.exit_code in _SHIPPABLE and result.output is not None:
+            files = push.load(result.output)
+            with call.screen.progress(call.verbosity) as reporter:
+                done = delivery.deliver(files, order, there, reporter)
+    asked = request.wanted(call.options, request.asked(call.options, call.around))
+    return Answer(
+        code=done.exit_code if done else result.exit_code,
+        document={
+            "schema": "crossbuild-ship/1",
+            "run": document.report(result, asked, target),
+            "delivered": _described(done) if done else None,
+        },
+        show=lambda page: _shipped(page, result, target, done),
+    )
+
+
+def _made(call: Call, target: Target) -> RunResult:
+    asked, indexes = request.requested(call.options, call.around, target)
+    with call.services(indexes) as services:
+        return pipeline.run(replace(asked, images=call.images(services)), services)
+
+
+def probed(call: Call, there: Line) -> dict[str, Any]:
+    """What the machine at the other end tells of itself (``targets.probe``)."""
     with (
         call.screen.progress(call.verbosity) as reporter,
-        contextlib.closing(line(call)) as opened,
+        waiting(reporter, "asking the machine there what it is"),
     ):
-        pushed = push.push(files, opened, reporter, remote_dir=options.remote_dir)
-    return Answer(
-        code=EXIT_OK, document=_described(pushed), show=lambda page: _shown(page, pushed)
-    )
+        urls = request.indexes(call.options, call.around).urls
+        return delivery.probed(there, [split(url)[0] for url in urls])
 
 
 def line(call: Call) -> Line:
@@ -52,29 +107,78 @@ def line(call: Call) -> Line:
     )
 
 
-def _described(pushed: Pushed) -> dict[str, object]:
-    sent = set(pushed.sent)
+def _order(call: Call) -> Order:
+    options, home = call.options, call.around.directory
+    places = {"--prefix": options.prefix, "--target": options.into}
+    flags = {
+        "--user": options.user,
+        "--upgrade": options.upgrade,
+        "--break-system-packages": options.break_system_packages,
+    }
+    arguments = [name for name, given in flags.items() if given]
+    for name, place in places.items():
+        arguments += [name, place] if place is not None else []
+    return Order(
+        arguments=tuple(arguments) if options.install else None,
+        home=home,
+        remote_dir=options.remote_dir,
+        script=home / options.run if options.run else None,
+        bring=options.bring,
+    )
+
+
+def _described(done: Delivered) -> dict[str, object]:
+    sent = set(done.pushed.sent)
+    files = [
+        {"name": file.name, "size": file.size, "sha256": file.sha256, "sent": file.name in sent}
+        for file in done.pushed.files
+    ]
     return {
-        "schema": "crossbuild-push/1",
-        "directory": pushed.directory,
-        "carried": pushed.carried,
-        "resent": pushed.resent,
-        "files": [
-            {
-                "name": file.name,
-                "size": file.size,
-                "sha256": file.sha256,
-                "sent": file.name in sent,
-            }
-            for file in pushed.files
-        ],
+        "directory": done.pushed.directory,
+        "carried": done.pushed.carried,
+        "resent": done.pushed.resent,
+        "files": files,
+        "installed": _told(done.installed),
+        "ran": _told(done.ran),
+        "brought": [str(path) for path in done.brought],
     }
 
 
-def _shown(page: Page, pushed: Pushed) -> None:
+def _told(ran: Ran | None) -> dict[str, object] | None:
+    if ran is None:
+        return None
+    return {"arguments": list(ran.arguments), "code": ran.code, "output": ran.output}
+
+
+def _shipped(page: Page, result: RunResult, target: Target, done: Delivered | None) -> None:
+    tables.result(page, result, target)
+    page.write(Text())
+    if done is None:
+        page.write(said(page, "failed", "Nothing was pushed"))
+    else:
+        _shown(page, done)
+
+
+def _shown(page: Page, done: Delivered) -> None:
+    """What arrived, and what the programs there printed, in their own words."""
+    pushed = done.pushed
     whole = wording.size(sum(file.size for file in pushed.files))
     text = f"{wording.count(len(pushed.files), 'file')}, {whole}, are in {pushed.directory} there"
     more = []
     if pushed.resent:
         more = [f"{wording.count(pushed.resent, 'message')} had to be sent again"]
     page.write(said(page, "done", text, *more))
+    _printed(page, "Installed there", "install.py ended there", done.installed)
+    _printed(page, "Ran there", "The program ended there", done.ran)
+    for path in done.brought:
+        page.write(said(page, "done", f"Brought {path.name}, {wording.size(path.stat().st_size)}"))
+
+
+def _printed(page: Page, well: str, ill: str, ran: Ran | None) -> None:
+    if ran is None:
+        return
+    if ran.code == 0:
+        page.write(said(page, "done", well, *ran.output.splitlines()))
+    else:
+        head = f"{ill} with code {ran.code}"
+        page.write(said(page, "failed", head, *ran.output.splitlines()))

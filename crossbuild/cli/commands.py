@@ -374,6 +374,7 @@ COMMANDS: Mapping[str, Callable[[Call], Answer]] = {
     "verify": _verify,
     "bundle": bundling.bundle,
     "push": carriage.push_wheelhouse,
+    "ship": carriage.ship,
     "doctor": _doctor,
     "setup": _setup,
     "images": _images,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from crossbuild.cli import reading
-from crossbuild.cli.reach import CHANNEL
+from crossbuild.cli.reach import AFTERWARDS, CHANNEL, INSTALLING
 from crossbuild.cli.vocabulary import (
     BUILDING,
     CHOICE,
@@ -149,12 +149,31 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "push": Command(
         words="DIR --via CHANNEL",
-        summary="bring a wheelhouse to a machine that only runs Python code",
-        groups=(CHANNEL, GENERAL),
+        summary="bring a wheelhouse to a machine that only runs Python code, and install it",
+        groups=(CHANNEL, INSTALLING, AFTERWARDS, GENERAL),
         examples=(
             "crossbuild push wheelhouse --via 'exec:ssh HOST python3 -'",
             "crossbuild push wheelhouse --via 'exec:docker exec -i NAME python3 -'",
         ),
+    ),
+    "ship": Command(
+        words="REQUIREMENT… --via CHANNEL",
+        summary="probe a machine, make its wheelhouse, prove, push and install it",
+        groups=(
+            REQUIREMENTS,
+            CHANNEL,
+            INSTALLING,
+            AFTERWARDS,
+            FLOORS,
+            CHOICE,
+            INDEX,
+            Group(title="Output", options=(OUTPUT,)),
+            BUILDING,
+            RECIPES,
+            PROOF,
+            GENERAL,
+        ),
+        examples=("crossbuild ship matplotlib --via 'exec:ssh HOST python3 -'",),
     ),
     "targets": Command(
         words="",
@@ -182,6 +201,7 @@ COMMANDS: Mapping[str, Command] = {
                     replace(PYTHON, help="with its CPython X.Y (default: its newest)"),
                 ),
             ),
+            CHANNEL,
             INDEX,
             Group(title="Emulation", options=(ENGINE, MIRROR, REGISTRY)),
             GENERAL,
@@ -190,6 +210,7 @@ COMMANDS: Mapping[str, Command] = {
             "crossbuild probe > probe.py   # there: python3 probe.py > probe.json",
             "crossbuild probe probe.json",
             "crossbuild probe --image bullseye-aarch64",
+            "crossbuild probe --via 'exec:ssh HOST python3 -' > probe.json",
         ),
     ),
     "doctor": Command(

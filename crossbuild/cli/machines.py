@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from crossbuild import catalog, probing
-from crossbuild.cli import request, told
+from crossbuild.cli import carriage, request, told
 from crossbuild.cli.page import Page
 from crossbuild.cli.screen import Answer
 from crossbuild.errors import EXIT_OK, UsageError
@@ -34,10 +35,14 @@ def show_targets(call: Call) -> Answer:
 
 
 def run_probe(call: Call) -> Answer:
-    """Print the script that tells what a machine is; run it in an image; or show what it told."""
+    """Print the script that tells what a machine is, run it there, or show what it told."""
     options = call.options
     if options.words:
         return _shown(call)
+    if options.via is not None:
+        if options.images or options.line:
+            raise UsageError("--via asks another machine itself", remedy="Give --via alone.")
+        return _over_channel(call)
     if len(options.images) > 1:
         raise UsageError("probe looks at one image at a time", remedy="Give --image once.")
     if not options.images:
@@ -46,6 +51,20 @@ def run_probe(call: Call) -> Answer:
         (image,) = call.images(services)
         found = probing.interpreter(image, options.python)
         document = probing.probe(image, found, services.engine)
+    return _told(document)
+
+
+def _over_channel(call: Call) -> Answer:
+    """Ask the machine at the other end; people see beside the JSON what it means."""
+    with contextlib.closing(carriage.line(call)) as there:
+        document = carriage.probed(call, there)
+    if call.verbosity >= 0 and not call.options.json:
+        name = Path("probe.json")
+        told.show(call.screen.aside(), document, probe.target(document, name), name)
+    return _told(document)
+
+
+def _told(document: Mapping[str, object]) -> Answer:
     text = json.dumps(document, indent=2, ensure_ascii=False)
     return Answer(
         code=EXIT_OK,

@@ -10,7 +10,7 @@ from rich.text import Text
 from crossbuild.cli.grammar import COMMANDS, EXIT_CODES, OVERVIEW, Command
 from crossbuild.cli.vocabulary import Option
 
-_NAMES = 27
+_NAMES = 29
 """Columns of the options' names."""
 
 

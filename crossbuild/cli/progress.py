@@ -26,6 +26,8 @@ _VERBS = {
     "smoke": ("Proving", "Proved"),
     "publish": ("Publishing", "Published"),
     "push": ("Pushing", "Pushed"),
+    "install": ("Installing", "Installed"),
+    "run": ("Running", "Ran"),
 }
 _MOVING = ("fetch", "push")
 """The stages that move files."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crossbuild.cli import reading
-from crossbuild.cli.vocabulary import Group, Option
+from crossbuild.cli.vocabulary import Group, Option, path
 
 CHANNEL = Group(
     title="Channel",
@@ -42,6 +42,56 @@ CHANNEL = Group(
             dest="remote_dir",
             metavar="DIR",
             help="where the files go there (default: where it can be written)",
+        ),
+    ),
+)
+INSTALLING = Group(
+    title="Installing there (as install.py has it)",
+    options=(
+        Option(
+            names=("--no-install",),
+            dest="install",
+            stores=False,
+            help="bring the files and leave it at that",
+        ),
+        Option(names=("--user",), dest="user", help="into the user's own directory"),
+        Option(
+            names=("--prefix",), dest="prefix", metavar="DIR", help="into a tree like /usr/local"
+        ),
+        Option(
+            names=("--into",),
+            dest="into",
+            metavar="DIR",
+            help="into one directory, to put on sys.path: install.py's --target",
+        ),
+        Option(
+            names=("--upgrade",),
+            dest="upgrade",
+            help="take these versions where others are installed",
+        ),
+        Option(
+            names=("--break-system-packages",),
+            dest="break_system_packages",
+            help="even if the system's package manager owns that Python",
+        ),
+    ),
+)
+AFTERWARDS = Group(
+    title="Afterwards",
+    options=(
+        Option(
+            names=("--run",),
+            dest="run",
+            metavar="FILE",
+            read=path,
+            help="run this Python file there, and show what it prints",
+        ),
+        Option(
+            names=("--bring",),
+            dest="bring",
+            metavar="FILE",
+            many=True,
+            help="bring a file from there into this directory, one that --run made for example",
         ),
     ),
 )

@@ -34,10 +34,16 @@ class Surroundings:
     directory: Path
 
 
-def requested(options: Options, around: Surroundings) -> tuple[Request, Indexes]:
-    """Everything that can be said wrongly about a run, read before anything is opened."""
+def requested(
+    options: Options, around: Surroundings, machine: Target | None = None
+) -> tuple[Request, Indexes]:
+    """Everything that can be said wrongly about a run, read before anything is opened.
+
+    ``machine`` is the target where it is not said but found out.
+    """
     found = asked(options, around)
-    whole = _request(options, wanted(options, found), target(options, around), options.output)
+    machine = machine or target(options, around)
+    whole = _request(options, wanted(options, found), machine, options.output)
     return whole, indexes(options, around, found)
 
 

@@ -36,7 +36,8 @@ class Group:
     options: tuple[Option, ...]
 
 
-def _path(text: str) -> Path:
+def path(text: str) -> Path:
+    """Read a path, ``~`` at home."""
     if not text:
         raise ValueError("an empty path is no path")
     return Path(text).expanduser()
@@ -46,7 +47,7 @@ FILE = Option(
     names=("-r", "--requirement"),
     dest="files",
     metavar="FILE",
-    read=_path,
+    read=path,
     many=True,
     help="take requirements from FILE (pip's format)",
 )
@@ -54,7 +55,7 @@ CONSTRAINT = Option(
     names=("-c", "--constraint"),
     dest="constraints",
     metavar="FILE",
-    read=_path,
+    read=path,
     many=True,
     help="limit versions by FILE",
 )
@@ -170,7 +171,7 @@ RECIPES = Group(
             names=("--recipes",),
             dest="recipes",
             metavar="DIR",
-            read=_path,
+            read=path,
             help="use DIR's recipes before ours; none: use none (`crossbuild recipes`)",
         ),
     ),
@@ -179,7 +180,7 @@ OUTPUT = Option(
     names=("-o", "--output"),
     dest="output",
     metavar="DIR",
-    read=_path,
+    read=path,
     help="the wheelhouse (default: ./wheelhouse)",
 )
 BUILDING = Group(
@@ -271,7 +272,7 @@ GENERAL = Group(
             names=("--cache-dir",),
             dest="cache_dir",
             metavar="DIR",
-            read=_path,
+            read=path,
             help="downloads, root file systems, built wheels",
         ),
         Option(names=("-h", "--help"), dest="help", help="show this help"),
@@ -285,7 +286,7 @@ PLANNING = Group(
             names=("-o", "--output-plan"),
             dest="plan_file",
             metavar="FILE",
-            read=_path,
+            read=path,
             help="write a plan file for build and merge; downloads its wheels, to check them",
         ),
         Option(
@@ -308,7 +309,7 @@ PART = Group(
             names=("-o", "--output"),
             dest="part",
             metavar="DIR",
-            read=_path,
+            read=path,
             help="the wheels and their record, for merge (default: ./part)",
         ),
     ),
@@ -327,7 +328,7 @@ PACKING = Group(
             names=("-o", "--output"),
             dest="bundle",
             metavar="OUT",
-            read=_path,
+            read=path,
             help="the file, or the directory of the parts (default: DIR.tar, DIR-parts, …)",
         ),
         Option(

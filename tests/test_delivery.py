@@ -1,0 +1,184 @@
+"""A wheelhouse delivered over a channel: installed there by its own install.py, and tried."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from crossbuild.carry import delivery, landing, push, schemes
+from crossbuild.carry.delivery import Delivered, Order
+from crossbuild.carry.line import Line
+from crossbuild.cli.main import main
+from crossbuild.errors import ChannelError, UsageError
+from crossbuild.report import Silent
+from tests import channels, houses, pythons, wheels
+from tests.channels import Bad, Limited, Near, tree
+
+BROKEN = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(7)"
+
+
+@pytest.fixture
+def wheelhouse(tmp_path: Path) -> Path:
+    directory = tmp_path / "wheelhouse"
+    directory.mkdir()
+    wheels.wheel(directory, "app", "2.0", requires=["lib>=1"])
+    wheels.wheel(directory, "lib", "1.5")
+    return houses.house(directory)
+
+
+def order(tmp_path: Path, **changes: object) -> Order:
+    """Install into ``site`` and bring to this test's own directory."""
+    plain = Order(
+        arguments=("--target", str(tmp_path / "site")),
+        home=tmp_path,
+        remote_dir=str(tmp_path / "there"),
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def delivered(wheelhouse: Path, wanted: Order, line: Line) -> Delivered:
+    try:
+        return delivery.deliver(push.load(wheelhouse), wanted, line, Silent())
+    finally:
+        line.close()
+
+
+@pytest.mark.parametrize("version", pythons.each())
+def test_every_python_installs_what_it_was_brought(
+    wheelhouse: Path, tmp_path: Path, version: str
+) -> None:
+    via = f"exec:{pythons.interpreter(version)} -"
+    line = Line(lambda: schemes.opened(via, os.environ), limit=1 << 16)
+    done = delivered(wheelhouse, order(tmp_path), line)
+    assert done.exit_code == 0
+    assert done.installed is not None
+    assert "Installed app 2.0\nInstalled lib 1.5\n" in done.installed.output
+    assert (tmp_path / "site" / "lib.py").read_text() == "VERSION = '1.5'\n"
+    assert not list((tmp_path / "there").glob(".run-*"))
+
+
+def test_what_the_installer_says_and_how_it_ends_is_ours(wheelhouse: Path, tmp_path: Path) -> None:
+    next(wheelhouse.glob("lib-*")).unlink()
+    houses.house(wheelhouse)
+    wanted = order(tmp_path, script=tmp_path / "draw.py", bring=("plot.png",))
+    tree(tmp_path, **{"draw.py": b"open('plot.png', 'w')"})
+    done = delivered(wheelhouse, wanted, channels.line(Near))
+    assert done.installed is not None
+    assert done.exit_code == done.installed.code == 3
+    assert "error: " in done.installed.output
+    assert "lib" in done.installed.output
+    assert done.ran is None
+    assert done.brought == ()
+    assert not (tmp_path / "site" / "app.py").exists()
+
+
+def test_a_program_runs_there_and_what_it_made_comes_back(
+    wheelhouse: Path, tmp_path: Path
+) -> None:
+    drawing = os.urandom(20_000)
+    program = f"print('drawing')\nwith open('plot.png', 'wb') as file: file.write({drawing!r})\n"
+    script = tmp_path / "draw.py"
+    script.write_text(program)
+    wanted = order(tmp_path, script=script, bring=("plot.png",))
+    here = Path.cwd()
+    done = delivered(wheelhouse, wanted, channels.line(lambda: Limited(1 << 13), 1 << 13))
+    assert done.ran is not None
+    assert (done.ran.code, done.ran.output) == (0, "drawing\n")
+    assert done.brought == (tmp_path / "plot.png",)
+    assert (tmp_path / "plot.png").read_bytes() == drawing
+    assert (tmp_path / "there" / "plot.png").exists()
+    assert Path.cwd() == here
+
+
+@pytest.mark.parametrize(
+    ("program", "code", "output"),
+    [
+        (BROKEN, 7, "out\nerr\n"),
+        ("raise SystemExit('no')", 1, ""),
+        ("raise SystemExit", 0, ""),
+        ("1/0", 70, "ZeroDivisionError: division by zero\n"),
+        ("print('\\udcff\\u2713')", 0, "\\udcff✓\n"),
+        ("import sys; print(__name__, sys.argv[1:])", 0, "__main__ ['a b', 'ü']\n"),
+    ],
+)
+def test_how_a_program_ends_there(tmp_path: Path, program: str, code: int, output: str) -> None:
+    script = tmp_path / "program.py"
+    script.write_text(program)
+    streams = sys.stdout, sys.stderr, sys.argv
+    ran = landing.run(channels.line(Near), str(script), ["a b", "ü"])
+    assert (ran.code, ran.output) == (code, output)
+    assert (sys.stdout, sys.stderr, sys.argv) == streams
+    assert [path.name for path in tmp_path.iterdir()] == ["program.py"]
+
+
+def test_a_program_runs_once_when_its_answer_is_lost(tmp_path: Path) -> None:
+    script = tmp_path / "program.py"
+    count = tmp_path / "count"
+    script.write_text(f"with open({str(count)!r}, 'a') as file: file.write('x')\nprint('done')")
+    number = itertools.count(1)
+    line = channels.line(lambda: Bad(channels.cut_after, 2, number))
+    ran = landing.run(line, str(script))
+    assert (ran.code, ran.output) == (0, "done\n")
+    assert line.resent > 0
+    assert count.read_text() == "x"
+
+
+def test_a_file_that_is_not_there_is_not_brought(tmp_path: Path) -> None:
+    with pytest.raises(ChannelError, match="FileNotFoundError"):
+        landing.bring(channels.line(Near), str(tmp_path / "none"), tmp_path / "here")
+    assert not (tmp_path / "here").exists()
+
+
+def test_an_order_that_cannot_be_carried_out_sends_nothing(
+    wheelhouse: Path, tmp_path: Path
+) -> None:
+    near = Near()
+    line = channels.line(lambda: near)
+    files = push.load(wheelhouse)
+    with pytest.raises(UsageError, match=r"draw\.py is no file"):
+        delivery.deliver(files, order(tmp_path, script=tmp_path / "draw.py"), line, Silent())
+    bare = [file for file in files if file.name != "install.py"]
+    with pytest.raises(UsageError, match=r"there is no install\.py") as caught:
+        delivery.deliver(bare, order(tmp_path), line, Silent())
+    assert "--no-install" in caught.value.remedy
+    assert near.sent == []
+
+
+@pytest.mark.parametrize("limit", [1 << 12, 1 << 20])
+@pytest.mark.parametrize("version", [pythons.each()[0], pythons.each()[-1]])
+def test_a_probe_over_a_channel_tells_what_a_probe_there_would(version: str, limit: int) -> None:
+    python = pythons.interpreter(version)
+    line = Line(lambda: schemes.opened(f"exec:{python} -", os.environ), limit=limit)
+    told = delivery.probed(line)
+    assert told["schema"] == "crossbuild-probe/1"
+    assert told["markers"]["python_version"] == version
+    assert told["python"]["executable"] == python
+    assert told["unknown"] == {}
+
+
+def test_the_commands_say_what_happened_there(
+    wheelhouse: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    via = ["--via", f"exec:{sys.executable} -", "--remote-dir", str(tmp_path / "there")]
+    site = ["--into", str(tmp_path / "site")]
+    assert main(["push", str(wheelhouse), *via, *site]) == 0
+    shown = capsys.readouterr().out
+    assert "✓ Installed there" in shown
+    assert "Installed lib 1.5" in shown
+    script = tmp_path / "broken.py"
+    script.write_text(BROKEN)
+    assert main(["push", str(wheelhouse), *via, *site, "--run", str(script)]) == 7
+    shown = capsys.readouterr().out
+    assert "✗ The program ended there with code 7" in shown
+    assert main(["push", str(wheelhouse), *via, "--no-install", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["installed"] is None
+    assert told["carried"] == 0
+    assert main(["probe", *via]) == 0
+    assert json.loads(capsys.readouterr().out)["schema"] == "crossbuild-probe/1"
