@@ -71,3 +71,6 @@ def _shown(page: Page, made: Bundle) -> None:
             Text(f"Carry the whole directory over, {parts} and all; on the target:"),
             Text(f"  python3 {bundling.JOIN}"),
         )
+    if made.form in {Form.PYZ, Form.TEXT}:
+        name = made.name
+        page.write(Text("On the target:", "dim"), Text(f"  python3 {name} install"))

@@ -143,7 +143,7 @@ COMMANDS: Mapping[str, Command] = {
         summary="pack a wheelhouse for its way: one file, or parts for sticks and mails",
         groups=(PACKING, GENERAL),
         examples=(
-            "crossbuild bundle wheelhouse --format zip",
+            "crossbuild bundle wheelhouse --format pyz   # there: python3 wheelhouse.pyz install",
             "crossbuild bundle wheelhouse --split 100M   # there: python3 join.py",
         ),
     ),

@@ -322,7 +322,7 @@ PACKING = Group(
             dest="form",
             metavar="FORMAT",
             read=reading.bundle_form,
-            help="dir, tar (default) or zip",
+            help="dir, tar (default), zip, pyz (runs: python3 DIR.pyz install), or py (text)",
         ),
         Option(
             names=("-o", "--output"),

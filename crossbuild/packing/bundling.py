@@ -1,4 +1,4 @@
-"""Bundles: a wheelhouse as a directory, a tar or a zip, whole or in parts."""
+"""Bundles: a wheelhouse as a directory or as one file of some kind, whole or in parts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import IO
 from crossbuild import replacing
 from crossbuild.disk import full_guarded, guarded, sync
 from crossbuild.errors import StorageError, UsageError
-from crossbuild.packing import archives, cargo, filesystems, storing
+from crossbuild.packing import archives, cargo, filesystems, running, storing
 from crossbuild.packing.archives import Sink
 from crossbuild.packing.cargo import REPORT, SUMS, Cargo
 from crossbuild.packing.order import FAT32_LIMIT, Form, Order
@@ -40,11 +40,20 @@ class Bundle:
     parts: tuple[str, ...] = ()
     split_for: str | None = None
 
+    @property
+    def name(self) -> str:
+        """What it is called on the target, joined where it was split."""
+        return self.parts[0].rpartition(".")[0] if self.parts else self.output.name
+
 
 _WRITERS: Mapping[Form, Callable[[Cargo, Sink], None]] = {
     Form.TAR: archives.write_tar,
     Form.ZIP: archives.write_zip,
+    Form.PYZ: running.write_pyz,
+    Form.TEXT: running.write_text,
 }
+_GROWTH: Mapping[Form, float] = {Form.TEXT: 1.37}
+"""How many times the size of a wheelhouse a bundle of it has; 1 otherwise."""
 
 
 def pack(order: Order, scratch: Path) -> Bundle:
@@ -64,7 +73,8 @@ def pack(order: Order, scratch: Path) -> Bundle:
     if order.split:
         return _parts(order, load, order.split)
     output = order.output or Path(order.name)
-    if load.size > FAT32_LIMIT and filesystems.is_fat(output.absolute().parent):
+    size = load.size * _GROWTH.get(order.form, 1)
+    if size > FAT32_LIMIT and filesystems.is_fat(output.absolute().parent):
         return _parts(order, load, FAT32_LIMIT, why=f"{output.absolute().parent} is FAT")
     return _single(order, load, output)
 

@@ -16,6 +16,8 @@ class Form(enum.Enum):
     DIRECTORY = "dir"
     TAR = "tar"
     ZIP = "zip"
+    PYZ = "pyz"
+    TEXT = "py"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

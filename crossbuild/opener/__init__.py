@@ -1,0 +1,1 @@
+"""What a bundle that runs by itself begins with: modules that are assembled into one file."""
