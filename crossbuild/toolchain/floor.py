@@ -4,10 +4,11 @@ A compiler of the image links with the image's own C library, which is newer tha
 so that what it makes needs symbols that the target does not have. GCC can be told to look for
 libraries elsewhere first (GCC manual, "Environment Variables": LIBRARY_PATH), and to take
 another linker (COMPILER_PATH): it is the image's own, which is told that the image's libraries
-may want more of the C library than the one that is linked with has.
+may want more of the C library than the one that is linked with has, and where that is: a build's
+own -L comes before LIBRARY_PATH.
 
     floor/lib      the C library's stubs, its start files, and scripts that lead to the stubs
-    floor/bin/ld   the image's linker, with one option
+    floor/bin/ld   the image's linker, with two options
     floor/shim     a library with what newer C libraries offer (shim.c)
 """
 
@@ -27,7 +28,10 @@ _SPARED = frozenset({"crti.o", "crtn.o"})
 
 _STUB = re.compile(r"^lib(c|m|pthread|dl|rt|util|resolv)\.so\.\d+$")
 
-_LINKER = '#!/bin/sh\nexec /usr/bin/ld --allow-shlib-undefined "$@"\n'
+_LINKER = """\
+#!/bin/sh
+exec /usr/bin/ld --allow-shlib-undefined "-L${0%/bin/ld}/lib" "$@"
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

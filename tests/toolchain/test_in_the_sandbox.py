@@ -189,7 +189,8 @@ os.chdir("/work")
 open("old.c", "w").write(OLD_C)
 open("main.cpp", "w").write('#include <iostream>\nint main() { std::cout << "ran" << std::endl; }')
 env = dict(os.environ, PATH="/usr/bin:/bin", **FOREIGN)
-subprocess.run(["gcc", "-O2", "-fPIC", "-shared", "old.c", "-o", "old.so"], check=True, env=env)
+subprocess.run(["gcc", "-O2", "-fPIC", "-shared", "-L/usr/lib/aarch64-linux-gnu", "old.c",
+                "-o", "old.so"], check=True, env=env)
 subprocess.run(["g++", "-O2", "main.cpp", "-o", "main"], check=True, env=env)
 answer = ctypes.CDLL("/work/old.so").answer
 answer.restype, answer.argtypes = ctypes.c_double, [ctypes.c_double]
