@@ -56,12 +56,20 @@ def install(
     script = wheelhouse / name
     argv = [python, *flags, str(script), *words]
     if prelude:
-        run = f"import runpy; runpy.run_path({str(script)!r}, run_name='__main__')"
+        run = f"space = dict(__name__='__main__', __file__={str(script)!r})\n"
+        run += f"exec({_loading(script)}, space)"
         argv = [python, *flags, "-c", f"{prelude}\n{run}", *words]
     variables = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], **(environment or {})}
     done = subprocess.run(argv, capture_output=True, text=True, check=False, env=variables)
     assert "Traceback" not in done.stderr, done.stderr
     return Done(code=done.returncode, said=done.stdout, error=done.stderr)
+
+
+def _loading(script: Path) -> str:
+    """How a prelude's interpreter gets at the code, whatever else it has not."""
+    if script.suffix == ".pyc":
+        return f"__import__('marshal').loads(open({str(script)!r}, 'rb').read()[16:])"
+    return f"compile(open({str(script)!r}, encoding='utf-8').read(), 'install.py', 'exec')"
 
 
 def snapshot(*directories: Path) -> dict[str, object]:

@@ -6,12 +6,13 @@ differ, and members that overlap.
 """
 
 from crossbuild.installer.digests import CHUNK, checksum
-from crossbuild.installer.failure import DAMAGED, LACKING, Failure
+from crossbuild.installer.failure import DAMAGED, Failure
+from crossbuild.installer.inflation import inflate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import BinaryIO
+    from typing import Any, BinaryIO
 
 LONGEST = 64 << 20
 """Bytes: no file that is read whole (METADATA, RECORD) is longer."""
@@ -189,11 +190,14 @@ def inflated(raw: "Iterator[bytes]", member: Member, archive: Archive) -> "Itera
         raise Failure(DAMAGED, f"{what} ({member.method})")
     try:
         import zlib
-    except ImportError as error:
-        remedy = "Pack the wheelhouse with `crossbuild bundle --stored`: that needs no zlib."
-        raise Failure(
-            LACKING, f"this Python has no zlib to unpack {archive.label}", remedy
-        ) from error
+    except ImportError:
+        return inflated_slowly(raw, member, archive)
+    return inflated_by_zlib(zlib, raw, member, archive)
+
+
+def inflated_by_zlib(
+    zlib: "Any", raw: "Iterator[bytes]", member: Member, archive: Archive
+) -> "Iterator[bytes]":
     stream = zlib.decompressobj(-15)
     try:
         for chunk in raw:
@@ -203,4 +207,11 @@ def inflated(raw: "Iterator[bytes]", member: Member, archive: Archive) -> "Itera
                 left = stream.unconsumed_tail
         yield stream.flush()
     except zlib.error as error:
+        raise archive.damaged(f"{member.name!r}: {error}") from error
+
+
+def inflated_slowly(raw: "Iterator[bytes]", member: Member, archive: Archive) -> "Iterator[bytes]":
+    try:
+        yield from inflate(raw, CHUNK)
+    except (ValueError, IndexError) as error:
         raise archive.damaged(f"{member.name!r}: {error}") from error

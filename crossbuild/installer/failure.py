@@ -1,5 +1,6 @@
 """What can go wrong on the target, said in one sentence, with an exit code as crossbuild's own."""
 
+FAILED = 1
 USAGE = 2
 INCOMPLETE = 3
 DAMAGED = 5

@@ -11,13 +11,16 @@ is killed. In another program: ``exec(compile(text, "install.py", "exec"), space
 import os
 import sys
 
+from crossbuild.installer.checking import faults, modules_of, unimportable
 from crossbuild.installer.closure import Choice, Closure, broken
-from crossbuild.installer.failure import UNWRITABLE, USAGE, Failure, reason
+from crossbuild.installer.environments import stage_venv, venv_scheme
+from crossbuild.installer.failure import FAILED, UNWRITABLE, USAGE, Failure, reason
 from crossbuild.installer.house import House
 from crossbuild.installer.installed import Distribution, on_path, scan
 from crossbuild.installer.journal import Journal
 from crossbuild.installer.machine import Machine
 from crossbuild.installer.options import USAGE_TEXT, Options
+from crossbuild.installer.pips import no_pip, pip_house, run_pip
 from crossbuild.installer.requirement import Requirement, canonical
 from crossbuild.installer.schemes import Scheme, refuse_managed, scheme_for
 from crossbuild.installer.staging import Stage, steps_for
@@ -67,10 +70,12 @@ def run(options: Options, directory: str) -> int:
     if options.help:
         say(USAGE_TEXT)
         return 0
-    scheme = scheme_for(options, say)
+    scheme = venv_scheme(options.venv) if options.venv else scheme_for(options, say)
     if options.list:
         return show(scheme)
-    elsewhere = options.root or options.target or options.prefix
+    if options.verify:
+        return verify(options, scheme, House(directory))
+    elsewhere = options.root or options.target or options.prefix or options.venv
     if not (options.dry_run or elsewhere or options.break_system_packages):
         refuse_managed()
     if options.recover:
@@ -115,23 +120,50 @@ def uninstall(options: Options, scheme: Scheme) -> int:
     return 0
 
 
+def verify(options: Options, scheme: Scheme, house: House) -> int:
+    """Hold what is installed against RECORD and import it; 1 if something is wrong."""
+    there = own(scheme)
+    names = [canonical(name) for name in options.names] or [root.name for root in house.roots()]
+    directories = [scheme.paths["purelib"], scheme.paths["platlib"]]
+    bad = 0
+    for name in sorted(names, key=lambda one: one != "setuptools"):  # it wants to be the first
+        wrong, modules = [f"is not installed in {scheme.title}"], 0
+        if name in there:
+            found = modules_of(there[name])
+            modules = 0 if options.root else len(found)
+            failed = [] if options.root else unimportable(found, directories)
+            wrong = [*faults(there[name]), *failed]
+        bad += bool(wrong)
+        for what in wrong:
+            say(f"{name}: {what}")
+        if not wrong:
+            say(f"{name} {there[name].version}: whole, modules imported: {modules}")
+    return FAILED if bad else 0
+
+
 def install(options: Options, scheme: Scheme, house: House) -> int:
     """Check, decide, and install in one transaction."""
     machine = Machine()
-    if options.dry_run:
+    if options.dry_run or options.with_pip:
         choices, there = decide(options, scheme, house, machine)
-        announce(choices, there, "Would install")
+        if options.dry_run:
+            announce(choices, there, "Would install")
+        else:
+            run_pip(options, house)
         return 0
     with Journal(scheme.paths["purelib"], say) as journal:
         choices, there = decide(options, scheme, house, machine)
         wheels = [choice.wheel for choice in choices if choice.wheel is not None]
         if wheels:
             say(f"Installing {len(wheels)} of {len(choices)} packages into {scheme.title}")
+        if scheme.venv:
+            stage_venv(scheme, journal)
         for wheel in wheels:
             Stage(wheel, scheme, journal).unpack(not options.no_compile)
         replaced = [there[wheel.name.project] for wheel in wheels if wheel.name.project in there]
-        if wheels:
-            journal.carry_out(steps_for(journal, replaced, scheme))
+        steps = steps_for(journal, replaced, scheme)
+        if steps:
+            journal.carry_out(steps)
     announce(choices, there, "Installed")
     return 0
 
@@ -144,17 +176,31 @@ def decide(
     present = dict(there)
     if scheme.searched:
         present = on_path([scheme.paths["purelib"], scheme.paths["platlib"]])
-    closure = Closure(house, machine, present, options)
     try:
         roots = [Requirement(name) for name in options.names] or house.roots()
     except ValueError as error:
         raise Failure(USAGE, reason(error)) from None
     if not roots:
         raise Failure(USAGE, f"{house.directory} holds no wheels")
+    closure = Closure(house, machine, present, options)
     choices = closure.decide(roots)
+    if options.bootstrap_pip and "pip" not in closure.choices:
+        choices += bootstrap(house, machine, present, options)
     for warning in broken(present, choices, machine.markers):
         say(f"warning: {warning}")
     return choices, there
+
+
+def bootstrap(
+    house: House, machine: Machine, present: "dict[str, Distribution]", options: Options
+) -> "list[Choice]":
+    """pip, from where it lies. Raises Failure where it lies nowhere."""
+    if "pip" in present:
+        return [Choice(None, present["pip"])]
+    source = pip_house(house)
+    if source is None:
+        raise no_pip()
+    return Closure(source, machine, present, options).decide([Requirement("pip")])
 
 
 def announce(choices: "list[Choice]", there: "dict[str, Distribution]", verb: str) -> None:

@@ -5,6 +5,7 @@ from crossbuild.installer.failure import USAGE, Failure
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
 USAGE_TEXT = """\
 usage: python3 install.py [OPTION]... [REQUIREMENT]...
@@ -16,6 +17,7 @@ where:
   --user                   this user's own directory
   --target DIR             one directory, to put on sys.path (with --upgrade: replace there)
   --prefix DIR             a tree like /usr/local
+  --venv DIR               a virtual environment, made if it is not there
   --root DIR               a tree that will be the root of another system
 what else:
   --upgrade                take the wheelhouse's version of what is named, if another is there
@@ -24,24 +26,28 @@ what else:
   --no-compile             without byte code
   --break-system-packages  even if the system's package manager owns this Python
   --dry-run                say what would be done
+  --bootstrap-pip          pip, too, if it is not there: ensurepip's, else the wheelhouse's
+  --with-pip               let the pip that is there do it, once all is checked
 instead:
   --uninstall NAME...      remove
   --list                   say what is installed there
+  --verify                 hold what is installed against its RECORD, and import it
   --recover                only finish, or take back, what a killed run left
   --help
 
 exit codes:
-  0 done  2 usage  3 something is missing or conflicts  5 a wrong hash, damaged or unsafe
+  0 done  1 pip failed, or --verify found something  2 usage
+  3 something is missing or conflicts  5 a wrong hash, damaged or unsafe
   6 this Python lacks something  7 cannot write  10 not for this machine  70 a defect
   130 interrupted
 """
 FLAGS = (
     *("user", "upgrade", "force-reinstall", "no-deps", "no-compile", "break-system-packages"),
-    *("dry-run", "uninstall", "list", "recover", "help"),
+    *("dry-run", "bootstrap-pip", "with-pip", "uninstall", "list", "verify", "recover", "help"),
 )
-VALUES = ("target", "prefix", "root")
+VALUES = ("venv", "target", "prefix", "root")
 SHORT_FLAGS = {"-h": "--help", "-t": "--target", "-U": "--upgrade"}
-PLACES = ("user", "target", "prefix")
+PLACES = ("user", "target", "prefix", "venv")
 
 
 class Options:
@@ -56,7 +62,7 @@ class Options:
         self.read(list(argv))
         self.check()
 
-    def __getattr__(self, name: str) -> "bool | str":
+    def __getattr__(self, name: str) -> "Any":
         raise AttributeError(name)
 
     def read(self, words: "list[str]") -> None:
@@ -83,5 +89,7 @@ class Options:
         places = [f"--{name}" for name in PLACES if getattr(self, name)]
         if len(places) > 1:
             raise Failure(USAGE, f"{' and '.join(places)} cannot be used together")
+        if self.with_pip and self.venv:
+            raise Failure(USAGE, "--with-pip and --venv cannot be used together")
         if self.uninstall and not self.names:
             raise Failure(USAGE, "--uninstall wants names", "See --help.")

@@ -25,6 +25,7 @@ class Scheme:
         self.executable = executable or sys.executable or "/usr/bin/env python3"
         self.searched = True
         self.replaces = True
+        self.venv = ""
 
     def directory(self, part: str, project: str) -> str:
         """Where files of one part go; headers have a directory for each project."""
