@@ -54,6 +54,8 @@ from crossbuild.resolve import earlier, resolve
 from crossbuild.store import Store
 from crossbuild.target import Target
 from crossbuild.toolchain import zig
+from crossbuild.toolchain.fortran import native as fortran
+from crossbuild.toolchain.fortran.native import Fortran
 from crossbuild.toolchain.rust import native
 from crossbuild.toolchain.rust.native import Rust
 from crossbuild.toolchain.zig import Toolchain
@@ -208,6 +210,7 @@ class Workbench:
             mender=mender,
             finder=self._finder if toolchain else None,
             rust=None if asking else self._rust,
+            fortran=self._fortran if toolchain else None,
             groundwork=self._groundwork(toolchain, root) if toolchain else None,
         )
 
@@ -256,6 +259,20 @@ class Workbench:
         if services.builder is not Builder.LADDER or not native.available(self._target):
             return None
         return Rust(
+            store=services.store,
+            target=self._target,
+            reporter=services.reporter,
+            mirror=services.mirror,
+            environment=services.environment,
+        )
+
+    @property
+    def _fortran(self) -> Fortran | None:
+        """Who gives builds Fortran, where this host and the target can have it."""
+        services = self._services
+        if services.builder is not Builder.LADDER or not fortran.available(self._target):
+            return None
+        return Fortran(
             store=services.store,
             target=self._target,
             reporter=services.reporter,

@@ -133,7 +133,7 @@ class Wright:
             return repair.repair(
                 raw,
                 target,
-                piece.workshop.root,
+                piece.workshop.root_of(raw.rung),
                 output,
                 laid=laid.libraries if laid else None,
                 c_library=piece.workshop.c_library,

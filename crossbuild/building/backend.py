@@ -12,7 +12,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from string import Template
 from typing import Any
@@ -32,7 +32,7 @@ from crossbuild.catalog import Role
 from crossbuild.disk import guarded, hash_of, remove_tree
 from crossbuild.engine.base import Engine, Limits, Root, Session, Tree
 from crossbuild.engine.images import supplies
-from crossbuild.errors import BuildError, HostError
+from crossbuild.errors import BuildError, HostError, NetworkError
 from crossbuild.lack import Addition
 from crossbuild.ladder import Rung
 from crossbuild.library import Library
@@ -45,6 +45,8 @@ from crossbuild.store import Store
 from crossbuild.target import Target
 from crossbuild.toolchain import floor, zig
 from crossbuild.toolchain.floor import CLibrary
+from crossbuild.toolchain.fortran import native
+from crossbuild.toolchain.fortran.native import Fortran
 from crossbuild.toolchain.rust.native import Rust
 from crossbuild.toolchain.zig import Toolchain
 
@@ -73,7 +75,8 @@ class Workshop:
     ``mender`` finds what an sdist lacks in the root; ``added`` is what this one's root got, and
     ``recipe`` what it does besides, for one sdist (``known``).
     ``finder`` finds the generators that run native.
-    ``rust`` gives native Rust to sdists whose backends call it.
+    ``rust`` gives native Rust to sdists whose backends call it, ``fortran`` native Fortran to
+    those that lack the package with gfortran.
     ``groundwork`` builds the C libraries of a recipe; ``laid`` are those that this one's builds
     find before those of the root.
     """
@@ -94,6 +97,7 @@ class Workshop:
         mender: Mender | None = None,
         finder: Finder | None = None,
         rust: Rust | None = None,
+        fortran: Fortran | None = None,
         groundwork: Groundwork | None = None,
     ) -> None:
         self._engine = engine
@@ -105,6 +109,7 @@ class Workshop:
         self._mender = mender
         self._finder = finder
         self._rust = rust
+        self._fortran = fortran
         self._groundwork = groundwork
         self._image = root.image
         self.added: tuple[Addition, ...] = ()
@@ -164,9 +169,37 @@ class Workshop:
             return self
         other = copy.copy(self)
         other.added = added
-        packages = tuple(sorted(item.package for item in added))
-        other.root = self._engine.prepare(supplies.equipped(self._image, packages), Role.BUILD)
+        packages = [item.package for item in added]
+        if native.PACKAGE in packages and (toolchain := self._with_fortran()):
+            packages.remove(native.PACKAGE)
+            other._toolchain = toolchain
+        other.root = self._with_packages(packages)
         return other
+
+    def _with_fortran(self) -> Toolchain | None:
+        """The native compilers with Fortran among them; None where that cannot be had."""
+        if self._fortran is None or self._toolchain is None:
+            return None
+        try:
+            return self._fortran.join(self._toolchain)
+        except (HostError, NetworkError) as error:
+            text = f"gfortran will run emulated, not native: {error}"
+            self.reporter.emit(Message(text=text, level=Level.WARNING))
+            return None
+
+    def _with_packages(self, packages: Iterable[str]) -> Root:
+        image = supplies.equipped(self._image, tuple(sorted(packages)))
+        return self._engine.prepare(image, Role.BUILD)
+
+    def root_of(self, rung: Rung) -> Root:
+        """The root that builds of a rung run in: the native ones need no emulated Fortran.
+
+        Raises what ``Engine.prepare`` raises.
+        """
+        packages = [item.package for item in self.added]
+        if rung is Rung.NATIVE or native.PACKAGE not in packages:
+            return self.root
+        return self._with_packages(packages)
 
     def known(self, archive: Path, recipe: Recipe | None = None) -> Workshop:
         """The workshop for one sdist: with what it lacked when it was last asked or built.
@@ -353,7 +386,8 @@ class Workshop:
             with guarded(keep):
                 remove_tree(keep)
         limits = self._limits
-        with self._engine.session(self.root, trees=trees, limits=limits, keep=keep) as session:
+        root = self.root_of(rung)
+        with self._engine.session(root, trees=trees, limits=limits, keep=keep) as session:
             lay_out(session, job)
             yield session
 

@@ -1,0 +1,1 @@
+"""Native Fortran for emulated builds."""
