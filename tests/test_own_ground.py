@@ -70,7 +70,9 @@ class Bench:
         monkeypatch.setattr(repair, "repair", self.repair)
         monkeypatch.setattr(Groundwork, "lay", lambda _, libraries: self.lay(libraries))
 
-    def repair(self, raw: Any, target: Any, root: Any, output: Path, *, laid: Path | None) -> Any:
+    def repair(
+        self, raw: Any, target: Any, root: Any, output: Path, *, laid: Path | None, **rest: Any
+    ) -> Any:
         if laid is None:
             raise FloorError("libhigh.so needs GLIBC_2.34", needs="manylinux_2_34_aarch64")
         assert laid == self.store.tree("low") / "lib"  # type: ignore[operator]
