@@ -4,38 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import metadata
+from importlib.metadata import EntryPoint
 
 from crossbuild import wording
 from crossbuild.carry.channel import Channel, Opener
-from crossbuild.carry.conversation import PtyChannel, ReplChannel
-from crossbuild.carry.execution import ExecChannel
 from crossbuild.errors import UsageError
 
 GROUP = "crossbuild.channels"
-_OURS: Mapping[str, Opener] = {
-    "exec": ExecChannel,
-    "repl": ReplChannel,
-    "pty": PtyChannel,
+_OURS = {
+    "exec": "execution:ExecChannel",
+    "repl": "conversation:ReplChannel",
+    "pty": "conversation:PtyChannel",
+    "jupyter": "jupyter:JupyterChannel",
+    "rpyc": "rpyc:RpycChannel",
+    "docker": "docker:DockerChannel",
 }
-
-
-def opener(via: str) -> tuple[Opener, str]:
-    """What opens ``SCHEME:ADDRESS``, and the address. Raises UsageError for an unknown scheme."""
-    scheme, colon, address = via.partition(":")
-    if colon and scheme in _OURS:
-        return _OURS[scheme], address
-    added = {point.name: point for point in metadata.entry_points(group=GROUP)}
-    if colon and scheme in added:
-        found: Opener = added[scheme].load()
-        return found, address
-    known = wording.listing([f"{name}:" for name in (*_OURS, *sorted(added))])
-    raise UsageError(
-        f"{via!r} is no channel",
-        remedy=f"There are {known}; for example --via 'exec:ssh HOST python3 -'.",
-    )
+"""Modules of this package; each is imported when it is asked for."""
 
 
 def opened(via: str, environment: Mapping[str, str]) -> Channel:
-    """Open a channel. Raises UsageError, and what the channel raises."""
-    open_, address = opener(via)
-    return open_(address, environment)
+    """Open the channel ``SCHEME:ADDRESS``. Raises UsageError, and what the channel raises."""
+    scheme, colon, address = via.partition(":")
+    known = {name: _ours(name, value) for name, value in _OURS.items()}
+    known = {**{point.name: point for point in metadata.entry_points(group=GROUP)}, **known}
+    if not colon or scheme not in known:
+        names = wording.listing([f"{name}:" for name in (*_OURS, *sorted({*known} - {*_OURS}))])
+        raise UsageError(
+            f"{via!r} is no channel",
+            remedy=f"There are {names}; for example --via 'exec:ssh HOST python3 -'.",
+        )
+    opener: Opener = known[scheme].load()
+    return opener(address, environment)
+
+
+def _ours(name: str, value: str) -> EntryPoint:
+    return EntryPoint(name=name, value=f"crossbuild.carry.{value}", group=GROUP)

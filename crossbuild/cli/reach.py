@@ -12,9 +12,9 @@ CHANNEL = Group(
             names=("--via",),
             dest="via",
             metavar="CHANNEL",
-            help="what runs Python there: exec:COMMAND that reads it ('exec:ssh HOST python3 -'), "
-            "repl:COMMAND that is a prompt of it ('repl:ssh HOST python3 -i'), pty:COMMAND that "
-            "is one on a terminal",
+            help="what runs Python there: 'exec:ssh HOST python3 -' (a command that reads it), "
+            "'repl:ssh HOST python3 -i' (its prompt), pty:COMMAND (that on a terminal), "
+            "docker:CONTAINER[:PYTHON], jupyter:CONNECTION_FILE, rpyc://HOST:PORT",
         ),
         Option(
             names=("--message-limit",),
