@@ -108,6 +108,7 @@ def build(
             source=top,
             system=step.system,
             environment=tree,
+            python=workshop.target.python,
             wheels=tuple(environment),
             epoch=sources.epoch(top),
             log=log,
@@ -239,6 +240,7 @@ def _combined(failures: Sequence[tuple[Rung, HookError]]) -> BuildError:
     both = BuildError(message, remedy=last.remedy, tail=last.tail)
     both.log = last.log
     both.eras = min(first.eras, last.eras)
+    both.phase = last.phase
     return both
 
 

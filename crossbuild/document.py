@@ -17,12 +17,15 @@ Sizes are bytes, times seconds, hashes SHA-256 in hexadecimal. Keys, all always 
                   until, instead, why), tried (every attempt at a built wheel in its order, the
                   one that made it too: rung, image, seconds, added (packages that the image had
                   got for it), era (null, or the time its build requirements are of), error
-                  (null, or why what came of it is of no use)), needs (null, or the platform
+                  (null, or why what came of it is of no use), adapted (null, or what was
+                  done about C for an older CPython)), needs (null, or the platform
                   that the wheel needs, which is more than the target promises: the user allowed
                   it),
                   system_packages (package, and the lack it was added for, of the build image)
 ``failures``      one object per package that failed: name, version, step, error, remedy,
-                  exit_code, log (path), tail (its last lines), tried (as above)
+                  exit_code, log (path), tail (its last lines), tried (as above), phase
+                  (``asking`` for its requirements, ``configuring``, ``compiling``, ``linking``,
+                  ``building``, ``before-all``, ``repair``; empty where nobody knows)
 ``build_requirements``  packages that were built only because a build needs them
 ``notes``         what the plan wants seen: name and text
 ``smoke``         state (``passed``, ``failed``, ``not run``, ``skipped``), reason, remedy, image,
@@ -146,6 +149,7 @@ def _failure(item: Failure) -> dict[str, object]:
         "log": str(item.log) if item.log else None,
         "tail": list(item.tail),
         "tried": [attempt.to_json() for attempt in item.tried],
+        "phase": item.phase,
     }
 
 

@@ -107,5 +107,5 @@ def all_failed(first: BuildError, later: Mapping[str, BuildError]) -> BuildError
         return first
     tries = wording.listing([f"{era}: {said(error)}" for era, error in later.items()])
     both = BuildError(f"{first} (with {tries})", remedy=first.remedy, tail=first.tail)
-    both.log = first.log
+    both.log, both.phase = first.log, first.phase
     return both

@@ -70,6 +70,7 @@ class BuildError(CrossbuildError):
 
     ``log`` names the file with its whole output, ``tail`` has the last lines of it. ``eras``:
     how many earlier times are worth going back to, if newer build requirements may be to blame.
+    ``phase`` is what was going on, in a word or two: empty where nobody knows.
     """
 
     exit_code = 8
@@ -88,6 +89,7 @@ class BuildError(CrossbuildError):
         self.log = log
         self.tail = tail
         self.eras = 0
+        self.phase = ""
 
 
 class LimitError(BuildError):

@@ -39,7 +39,7 @@ class Attempt:
 
     ``added`` are the packages that its ``image`` had got for it, and the C libraries that were
     built from source for it. ``era``: when its build
-    requirements are of, None: of the day.
+    requirements are of, None: of the day. ``adapted``: what was done about C for an older CPython.
     """
 
     rung: Rung
@@ -48,9 +48,10 @@ class Attempt:
     added: tuple[str, ...] = ()
     era: dt.datetime | None = None
     error: str | None = None
+    adapted: str | None = None
 
     def to_json(self) -> dict[str, object]:
-        """Give ``rung``, ``image``, ``seconds``, ``added``, ``era`` (ISO 8601) and ``error``."""
+        """Give each by its name, ``era`` as in ISO 8601."""
         return {
             "rung": self.rung.value,
             "image": self.image,
@@ -58,6 +59,7 @@ class Attempt:
             "added": list(self.added),
             "era": self.era.isoformat() if self.era else None,
             "error": self.error,
+            "adapted": self.adapted,
         }
 
 
@@ -70,21 +72,30 @@ def from_json(said: Mapping[str, Any]) -> Attempt:
         added=tuple(map(str, said["added"])),
         era=dt.datetime.fromisoformat(said["era"]) if said["era"] else None,
         error=said["error"],
+        adapted=said.get("adapted"),
     )
 
 
 @dataclass(kw_only=True, slots=True)
 class Climb:
-    """The attempts at one wheel so far, in their order; ``era`` is of the next ones."""
+    """The attempts at one wheel so far, in their order; ``era``, ``adapted`` are of the next."""
 
     era: dt.datetime | None = None
+    adapted: str | None = None
     attempts: list[Attempt] = field(default_factory=list)
 
     @contextmanager
     def trying(self, rung: Rung, image: str, added: Sequence[str]) -> Iterator[None]:
         """Note an attempt, whatever comes of it."""
         began, failed = monotonic(), "it was interrupted"
-        tried = Attempt(rung=rung, image=image, seconds=0, added=tuple(added), era=self.era)
+        tried = Attempt(
+            rung=rung,
+            image=image,
+            seconds=0,
+            added=tuple(added),
+            era=self.era,
+            adapted=self.adapted,
+        )
         try:
             yield
             failed = ""
@@ -124,6 +135,7 @@ def _steps(attempts: Sequence[Attempt]) -> Iterator[str]:
             f"with the build requirements of {attempt.era:%Y-%m}"
             if attempt.era and (not before or attempt.era != before.era)
             else "",
+            attempt.adapted if attempt.adapted and not (before and before.adapted) else "",
         ]
         changed = " ".join(filter(None, words))
         if not before or attempt.rung is not before.rung or not changed:

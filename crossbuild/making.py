@@ -15,7 +15,9 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 
 from crossbuild import era, floors, wording
+from crossbuild.building import adapting
 from crossbuild.building.backend import Workshop
+from crossbuild.building.calling import HookError
 from crossbuild.errors import BuildError, CrossbuildError, FloorError, RepairError
 from crossbuild.excess import Allowance
 from crossbuild.lack import RECIPE, Addition
@@ -137,15 +139,42 @@ class Maker:
         archive = self._files[step.source.url]
         try:
             wheel = self._attempted(self._remembered(step, archive), log, climb)
+        except HookError as error:
+            wheel = self._made_adapted(step, log, climb, error)
         except BuildError as error:
             wheel = self._made_earlier(step, log, climb, error)
         if wheel.provenance.era is not None:
-            self._bench.remember(archive, wheel.provenance.era)
+            self._bench.experience.keep_era(archive, wheel.provenance.era)
+        return wheel
+
+    def _made_adapted(
+        self, step: BuildStep, log: Path, climb: Climb, error: HookError
+    ) -> VerifiedWheel:
+        """Build an sdist that is made for an older CPython, adapted; else as it was made."""
+        archive, mending = self._files[step.source.url], error.adaptation
+        if mending is None:
+            return self._made_earlier(step, log, climb, error)
+        better = self._bench.adapted(step, adapting.merged(step.recipe, mending))
+        if better is None:
+            return self._made_earlier(step, log, climb, error)
+        self._warn(step, f"building again, {mending.why}, for without: {era.said(error)}")
+        climb.adapted = mending.why
+        try:
+            wheel = self._attempted(better, log.with_suffix(".adapted.log"), climb)
+        except BuildError as again:
+            climb.adapted = None
+            error.remedy += f" When {mending.why}: {era.said(again)}."
+            return self._made_earlier(step, log, climb, error)
+        self._bench.experience.keep_adaptation(archive, mending)
         return wheel
 
     def _remembered(self, step: BuildStep, archive: Path) -> BuildStep:
-        """The step of a plan from elsewhere, with the era that made it here before."""
-        known = None if step.era else self._bench.era(archive)
+        """The step with what mended it before, or the era that made it here before."""
+        mending = self._bench.experience.adaptation(archive)
+        if mending:
+            better = self._bench.adapted(step, adapting.merged(step.recipe, mending))
+            return better or step
+        known = None if step.era else self._bench.experience.era(archive)
         if known is None:
             return step
         steps = self._bench.earlier(step, known.why)
@@ -162,14 +191,13 @@ class Maker:
                 return self._attempted(past, log.with_suffix(f".{len(failed) + 1}.log"), climb)
             except BuildError as again:
                 failed[f"{past.era}"] = again
-        if self._bench.era(self._files[step.source.url]) is not None:
-            self._bench.remember(self._files[step.source.url], None)
+        if self._bench.experience.era(self._files[step.source.url]) is not None:
+            self._bench.experience.keep_era(self._files[step.source.url], None)
         raise era.all_failed(error, failed)
 
     def _attempted(self, step: BuildStep, log: Path, climb: Climb) -> VerifiedWheel:
         climb.era = step.era.until if step.era else None
-        if step.era is not None:
-            self._fetch([step])
+        self._fetch([step])
         archive = self._files[step.source.url]
         piece = Piece(
             step=step,
@@ -295,7 +323,15 @@ def _failure(step: BuildStep, error: CrossbuildError, log: Path, climb: Climb) -
         log=log if log.exists() else None,
         tail=error.tail if isinstance(error, BuildError) else (),
         tried=tuple(climb.attempts),
+        phase=_phase(error),
     )
+
+
+def _phase(error: CrossbuildError) -> str:
+    """What was going on when a package failed."""
+    if isinstance(error, BuildError):
+        return error.phase
+    return "repair" if isinstance(error, RepairError) else ""
 
 
 def _skipped(step: BuildStep, result: Skipped[PackageKey]) -> Failure:

@@ -355,7 +355,7 @@ class VerifiedWheel:
 class Failure:
     """A package that failed: the others go on. ``tail`` has the last lines of its log.
 
-    ``tried`` has every attempt at it.
+    ``tried`` has every attempt at it. ``phase`` is what was going on, empty where nobody knows.
     """
 
     name: NormalizedName
@@ -367,6 +367,7 @@ class Failure:
     log: Path | None
     tail: tuple[str, ...] = ()
     tried: tuple[Attempt, ...] = ()
+    phase: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,7 +10,7 @@ A part is a directory: the wheels, the logs of what failed, and ``part.json``, s
               added (pairs of a package of the image's distribution and why), era (as in a plan),
               tried and fitted (as in a report), libraries (C libraries that were built first)
 ``failures``  name, version, step, error, remedy, exit_code, log (a file of the part, or null),
-              tail (its last lines), tried (as in a report)
+              tail (its last lines), tried and phase (as in a report)
 """
 
 from __future__ import annotations
@@ -129,6 +129,7 @@ def _failure(failure: Failure) -> dict[str, object]:
         "log": failure.log.name if failure.log else None,
         "tail": list(failure.tail),
         "tried": [attempt.to_json() for attempt in failure.tried],
+        "phase": failure.phase,
     }
 
 
@@ -264,6 +265,7 @@ def _failed(said: Mapping[str, Any], step: BuildStep, directory: Path) -> Failur
         log=directory / Path(said["log"]).name if said["log"] else None,
         tail=tuple(said["tail"]),
         tried=_tried(said),
+        phase=said.get("phase", ""),
     )
 
 

@@ -19,12 +19,14 @@ from crossbuild.model import (
     BuildStep,
     EnvironmentPin,
     Formats,
+    Inspection,
     Kind,
     Note,
     Policy,
     Resolution,
     Wanted,
 )
+from crossbuild.recipe import Recipe
 from crossbuild.report import Level, Message, Reporter, waiting
 from crossbuild.resolution.candidates import Release, kinds
 from crossbuild.resolution.environments import Environments, Inspector
@@ -98,6 +100,38 @@ def earlier(
             EnvironmentPin(name=pin.name, version=pin.version, file=pin.files[0]) for pin in pins
         )
         yield replace(step, system=inspection.system, environment=environment, era=inspection.era)
+
+
+def furnished(
+    step: BuildStep,
+    target: Target,
+    recipe: Recipe,
+    *,
+    uv: Uv,
+    index: Packages,
+    inspector: Inspector,
+) -> BuildStep | None:
+    """The step with a recipe that has more build requirements; None where they cannot be had.
+
+    Raises NetworkError.
+    """
+    supply = Supply(index, target, whole=inspector.published, direct={}, refused={})
+    more = (*step.system.requires, *map(str, recipe.build_requires))
+    inspection = Inspection(
+        name=step.pin.name,
+        version=step.pin.version,
+        system=replace(step.system, requires=more),
+        metadata=None,
+        recipe=recipe,
+        era=step.era,
+    )
+    pins = Environments(Solver(uv, supply), inspector).furnished(inspection)
+    if pins is None:
+        return None
+    environment = tuple(
+        EnvironmentPin(name=pin.name, version=pin.version, file=pin.files[0]) for pin in pins
+    )
+    return replace(step, system=inspection.system, environment=environment, recipe=recipe)
 
 
 def _resolved(

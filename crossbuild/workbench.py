@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from packaging.requirements import Requirement
 
-from crossbuild import catalog, era, wording
+from crossbuild import catalog, wording
 from crossbuild.building import cibuildwheel, dressing, environment, sources
 from crossbuild.building.backend import Workshop, interpreter_of
 from crossbuild.building.cibuildwheel import Cibuildwheel
@@ -22,16 +22,12 @@ from crossbuild.building.generators import Finder
 from crossbuild.building.groundwork import Groundwork
 from crossbuild.building.mending import Mender
 from crossbuild.catalog import Image, Role
-from crossbuild.disk import hash_of
-from crossbuild.engine.automatic import AutomaticEngine
 from crossbuild.engine.base import Engine, Limits, Root
-from crossbuild.engine.containers.daemon import Daemon
-from crossbuild.engine.docker import DockerEngine
 from crossbuild.engine.images.native import Natives
 from crossbuild.engine.images.sourcepackages import SourcePackages
 from crossbuild.engine.images.supplies import Supplies
-from crossbuild.era import Era
 from crossbuild.errors import BuildError, CrossbuildError, HostError
+from crossbuild.experience import Experience
 from crossbuild.fetch import fetch
 from crossbuild.model import (
     Builder,
@@ -47,10 +43,11 @@ from crossbuild.model import (
 from crossbuild.net.http import Http
 from crossbuild.net.index import Index
 from crossbuild.plan import plan as make_plan
+from crossbuild.recipe import Recipe
 from crossbuild.recipes import NONE, Recipes
 from crossbuild.report import Level, Message, Reporter
 from crossbuild.resolution.uv import Uv
-from crossbuild.resolve import earlier, resolve
+from crossbuild.resolve import earlier, furnished, resolve
 from crossbuild.store import Store
 from crossbuild.target import Target
 from crossbuild.toolchain import zig
@@ -60,8 +57,6 @@ from crossbuild.toolchain.rust import native
 from crossbuild.toolchain.rust.native import Rust
 from crossbuild.toolchain.zig import Toolchain
 from crossbuild.wheels import wheel
-
-_ERAS = "eras"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +110,7 @@ class Workbench:
         self._services = services
         self._target = target
         self._limits = limits
+        self.experience = Experience(services.store, target)
         self._guard = threading.RLock()
         self._asking: Workshop | None = None
         self._making: Workshop | None = None
@@ -299,7 +295,7 @@ class Workbench:
         lacks the tools.
         """
         services, target = self._services, self._target
-        daemon = _daemon(services.engine, root.image)
+        daemon = cibuildwheel.daemon_of(services.engine, root.image)
         interpreter = interpreter_of(root, target)
         tools = None
         if not dressing.equipped(root, interpreter):
@@ -353,7 +349,7 @@ class Workbench:
         """Read what an sdist says of itself without running it."""
         (path,) = self.download([file])
         inspection = self._with_recipe(sources.inspect(path, file.filename))
-        return replace(inspection, era=self.era(path))
+        return replace(inspection, era=self.experience.era(path))
 
     def _with_recipe(self, inspection: Inspection) -> Inspection:
         """An inspection with the recipe for it, and what that wants to build with."""
@@ -406,36 +402,17 @@ class Workbench:
             step, self._target, why, uv=services.uv, index=services.index, inspector=self
         )
 
-    def era(self, archive: Path) -> Era | None:
-        """The era that an sdist was last built with for such a target, None: today's."""
-        record = self._services.store.record(_ERAS, self._era_key(archive))
-        try:
-            return era.from_json(record["era"] if record else None)
-        except (KeyError, TypeError, ValueError):
-            return None
-
-    def remember(self, archive: Path, chosen: Era | None) -> None:
-        """Keep the era that an sdist was built with; None: that it was of no use."""
-        value = {"era": chosen.to_json() if chosen else None}
-        self._services.store.put_record(_ERAS, self._era_key(archive), value)
-
-    def _era_key(self, archive: Path) -> str:
-        return f"{hash_of(archive)}-{self._target.interpreter}-{self._target.arch.name}"
+    def adapted(self, step: BuildStep, recipe: Recipe) -> BuildStep | None:
+        """The step with a recipe for it; None where what that builds with cannot be had."""
+        services = self._services
+        if not recipe.build_requires:
+            return replace(step, recipe=recipe)
+        return furnished(
+            step, self._target, recipe, uv=services.uv, index=services.index, inspector=self
+        )
 
 
 def _path(got: Path | CrossbuildError) -> Path:
     if isinstance(got, CrossbuildError):
         raise got
     return got
-
-
-def _daemon(engine: Engine, image: Image) -> Daemon:
-    """The daemon that runs an image's programs. Raises HostError where it is another engine."""
-    if isinstance(engine, AutomaticEngine):
-        engine = engine.chosen(image)
-    if isinstance(engine, DockerEngine):
-        return engine.daemon
-    raise HostError(
-        "cibuildwheel builds in Docker alone, and this run uses the embedded engine",
-        remedy="Give --engine docker, or build without --builder.",
-    )

@@ -97,6 +97,7 @@ def job(directory: Path, environment: Tree, **changes: object) -> Job:
         source=top,
         system=inspection.system,
         environment=environment,
+        python=(3, 11),
         epoch=1600000000,
         log=directory / "demo.log",
     )

@@ -92,6 +92,7 @@ def job(directory: Path, pyproject: str = "") -> Job:
         source=source,
         system=LEGACY,
         environment=Tree(key="env", path=directory),
+        python=(3, 11),
         epoch=1577836800,
         log=directory / "demo.log",
         wheels=(needed,),

@@ -199,10 +199,10 @@ class Shop:
             jobs=1,
         )
 
-    def plan(self) -> Plan:
+    def plan(self, asked: str = "demo") -> Plan:
         bench, _ = self._bench(ASKED)
         found = resolve(
-            Wanted(requirements=(Requirement("demo"),)),
+            Wanted(requirements=(Requirement(asked),)),
             TARGET,
             uv=self.services.uv,
             index=self.services.index,

@@ -20,7 +20,7 @@ from crossbuild.workbench import Workbench
 def bench(
     platform: str, python: str, obtainable: Callable[[Image], bool] = catalog.from_packages
 ) -> Workbench:
-    services: Any = SimpleNamespace(obtainable=obtainable, builder=Builder.LADDER)
+    services: Any = SimpleNamespace(obtainable=obtainable, builder=Builder.LADDER, store=None)
     return Workbench(services, Target.parse(platform, python), Limits())
 
 

@@ -349,6 +349,7 @@ class Workshop:
                 source=source,
                 system=inspection.system,
                 environment=tree,
+                python=self.target.python,
                 epoch=sources.epoch(source),
                 log=self._fresh_log(inspection),
             )

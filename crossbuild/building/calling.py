@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from crossbuild import era
-from crossbuild.building import diagnosis, environment
+from crossbuild.building import adapting, causes, diagnosis, environment
 from crossbuild.building.diagnosis import Witness
 from crossbuild.building.environment import PREFIX
 from crossbuild.building.generators import Generators
@@ -23,7 +23,7 @@ from crossbuild.engine.base import WORK, ExecResult, Session, Stop, Tree
 from crossbuild.errors import BuildError, IntegrityError, LimitError
 from crossbuild.lack import Lacks
 from crossbuild.model import BuildSystem
-from crossbuild.recipe import Setting
+from crossbuild.recipe import Recipe, Setting
 from crossbuild.store import Store
 
 OUTPUT = f"{WORK}/build/out"
@@ -49,7 +49,7 @@ _REMEDIES = {
 class HookError(BuildError):
     """A hook failed; ``why`` in one line. ``final``: other compilers would not change that.
 
-    ``lacks`` is what it said the system has not.
+    ``lacks`` is what it said the system has not; ``adaptation`` what may mend it.
     """
 
     def __init__(
@@ -63,12 +63,16 @@ class HookError(BuildError):
         tail: tuple[str, ...] = (),
         lacks: Lacks = _NOTHING,
         eras: int = 0,
+        adaptation: Recipe | None = None,
+        phase: str = "",
     ) -> None:
         super().__init__(message, remedy=remedy, log=log, tail=tail)
         self.why = why
         self.final = final
         self.lacks = lacks
         self.eras = eras
+        self.adaptation = adaptation
+        self.phase = phase
 
 
 class CrashError(HookError):
@@ -80,7 +84,7 @@ class Job:
     """One sdist to be asked or built: ``source`` is its unpacked top directory.
 
     ``wheels`` are what its ``environment`` was made of; ``generators`` of them run native where
-    the compilers do. ``epoch`` is SOURCE_DATE_EPOCH, in
+    the compilers do. ``python`` is the target's; ``epoch`` is SOURCE_DATE_EPOCH, in
     seconds; ``log`` is appended to; ``keep`` is where the session's files are moved when the
     build fails.
     """
@@ -89,6 +93,7 @@ class Job:
     source: Path
     system: BuildSystem
     environment: Tree
+    python: tuple[int, int]
     epoch: int
     log: Path
     wheels: tuple[Path, ...] = ()
@@ -124,6 +129,7 @@ def before(session: Session, job: Job, command: str, variables: Mapping[str, str
             why=why,
             log=job.log,
             tail=lines,
+            phase="before-all",
         )
 
 
@@ -164,7 +170,7 @@ def call(
             raise passed_limit(job, result.stopped, result.seconds, result.output)
         answer = _read(session, scratch / "answer.json")
     if answer is None or "error" in answer:
-        raise _failure(answer, result, job, witness, listener.lacks)
+        raise _failure(answer, result, job, _Heard(witness, listener.lacks, tuple(hooks)))
     return answer
 
 
@@ -210,14 +216,24 @@ def passed_limit(job: Job, stop: Stop, seconds: float, output: str) -> LimitErro
     )
 
 
+class _Heard(NamedTuple):
+    """What was said in a call of ``hooks``."""
+
+    witness: Witness
+    lacks: Lacks
+    hooks: tuple[str, ...]
+
+    @property
+    def phase(self) -> str:
+        """What was going on."""
+        return self.witness.phase or ("building" if "wheel" in self.hooks else "asking")
+
+
 def _failure(
-    answer: Mapping[str, Any] | None,
-    result: ExecResult,
-    job: Job,
-    witness: Witness,
-    lacks: Lacks,
+    answer: Mapping[str, Any] | None, result: ExecResult, job: Job, heard: _Heard
 ) -> HookError:
     error = answer["error"] if answer else None
+    witness, lacks = heard.witness, heard.lacks
     why = diagnosis.reason(error, witness, result.output)
     if result.signal is not None:
         return CrashError(
@@ -228,21 +244,32 @@ def _failure(
             remedy="Run again; if it stays so, a newer QEMU may help.",
             log=job.log,
             tail=diagnosis.tail(result.output),
+            phase=heard.phase,
         )
     offline = _OFFLINE.search(why) is not None
     missing = error is not None and error["type"] == "ModuleNotFoundError"
     told = error is not None and (error["kind"] != "hook" or error["type"] in _FINAL)
+    mending = adapting.adapted(why, job.source, job.label.split()[0], job.python)
+    since = causes.gone_since(why, job.python) if witness.compiled else None
     return HookError(
         f"{job.label} could not be built: {why}",
         why=why,
-        final=told or offline,
-        remedy=_REMEDIES["network" if offline else "module"] if offline or missing else None,
+        final=bool(told or offline or since or mending),
+        remedy=_remedy(offline=offline, missing=missing, since=since),
         log=job.log,
         tail=diagnosis.tail(result.output),
         # A compiler that said why needs no guess.
         lacks=replace(lacks, maybe=()) if witness.compiled else lacks,
         eras=0 if offline or lacks.ending else _eras(witness),
+        adaptation=mending,
+        phase=heard.phase,
     )
+
+
+def _remedy(*, offline: bool, missing: bool, since: tuple[int, int] | None) -> str | None:
+    if offline or missing:
+        return _REMEDIES["network" if offline else "module"]
+    return causes.advice(since) if since else None
 
 
 def _eras(witness: Witness) -> int:

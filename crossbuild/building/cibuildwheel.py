@@ -27,9 +27,13 @@ from crossbuild import process
 from crossbuild.building import authors, diagnosis
 from crossbuild.building.calling import CrashError, HookError, Job, passed_limit
 from crossbuild.building.diagnosis import Witness
+from crossbuild.catalog import Image
 from crossbuild.disk import guarded
 from crossbuild.engine import watchdog
-from crossbuild.engine.base import Limits, Tree
+from crossbuild.engine.automatic import AutomaticEngine
+from crossbuild.engine.base import Engine, Limits, Tree
+from crossbuild.engine.containers.daemon import Daemon
+from crossbuild.engine.docker import DockerEngine
 from crossbuild.engine.watchdog import Outcome
 from crossbuild.errors import HostError
 from crossbuild.store import Store
@@ -286,3 +290,15 @@ def _taken(made: Path, output: Path, job: Job) -> Path:
             )
         output.mkdir(parents=True, exist_ok=True)
         return Path(shutil.move(wheels[0], output / wheels[0].name))
+
+
+def daemon_of(engine: Engine, image: Image) -> Daemon:
+    """The daemon that runs an image's programs. Raises HostError where it is another engine."""
+    if isinstance(engine, AutomaticEngine):
+        engine = engine.chosen(image)
+    if isinstance(engine, DockerEngine):
+        return engine.daemon
+    raise HostError(
+        "cibuildwheel builds in Docker alone, and this run uses the embedded engine",
+        remedy="Give --engine docker, or build without --builder.",
+    )

@@ -65,6 +65,12 @@ class Witness:
                 return
 
     @property
+    def phase(self) -> str | None:
+        """What was going on when something complained first, None where nothing did."""
+        kinds = zip(("compiling", "linking", "configuring"), self._lines, strict=False)
+        return next((name for name, kept in kinds if kept), None)
+
+    @property
     def compiled(self) -> bool:
         """Whether a compiler or a linker is what complained."""
         return any(self._lines[:2])

@@ -226,7 +226,8 @@ def _vain(tried: Sequence[Attempt]) -> list[Attempt]:
 
 
 def _failure(failure: Failure, page: Page) -> Table:
-    head = f"{failure.name} {failure.version} failed ({failure.step}): {failure.error}"
+    when = failure.phase or failure.step
+    head = f"{failure.name} {failure.version} failed ({when}): {failure.error}"
     more = [f"Tried: {ladder.told(failure.tried)}."] if failure.tried else []
     if failure.remedy:
         more.append(failure.remedy)

@@ -222,6 +222,10 @@ class Environments:
                 instead = tuple(sorted(labels.difference(today)))
                 yield replace(told, era=replace(told.era, instead=instead)), pins
 
+    def furnished(self, inspection: Inspection) -> tuple[Pin, ...] | None:
+        """The environment of an sdist as published wheels; None where there are not all."""
+        return self._past(inspection)
+
     def _wheels(self, found: Found) -> tuple[Pin, ...] | None:
         """Give a solution as one published wheel each, None where one has to be built."""
         chosen = {pick.name: pick.release.wheel for pick in found.picks}
