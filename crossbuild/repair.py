@@ -67,8 +67,7 @@ def repair(
             shutil.copyfile(raw.path, made)
         return RepairedWheel(path=made, sha256=hash_of(made), grafted=())
     with guarded(output), tempfile.TemporaryDirectory(dir=output, prefix=".repair-") as scratch:
-        places = [*([laid] if laid else []), *_library_paths(target, root)]
-        grafted = _graft(contents, target, root, places, Path(scratch))
+        grafted = _graft(contents, target, root, laid, Path(scratch))
         grafted, fitted = _fit(grafted, target, c_library, Path(scratch))
         made = Path(scratch, grafted.name)
         canonical.rewrite(grafted, made, canonical.epoch(raw.path))
@@ -115,12 +114,10 @@ def _has_code(contents: WheelContents, target: Target) -> bool:
 
 
 def _graft(
-    contents: WheelContents, target: Target, root: Root, places: list[Path], scratch: Path
+    contents: WheelContents, target: Target, root: Root, laid: Path | None, scratch: Path
 ) -> Path:
-    """Run auditwheel in a process of its own; return the wheel it made below ``scratch``.
-
-    ``places`` are the directories on the host that libraries are looked for in.
-    """
+    """Run auditwheel in a process of its own; return the wheel it made below ``scratch``."""
+    places = [*([laid] if laid else []), *_library_paths(target, root)]
     promise = promises.of(target)
     made = scratch / "out"
     made.mkdir()

@@ -14,14 +14,13 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from string import Template
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from crossbuild import catalog, wording
-from crossbuild.building import environment, groundwork, patching, sources
+from crossbuild.building import answers, environment, groundwork, patching, seen, sources
 from crossbuild.building.calling import OUTPUT, HookError, Job, before, call, lay_out
 from crossbuild.building.cibuildwheel import Cibuildwheel
 from crossbuild.building.environment import PREFIX
@@ -32,7 +31,7 @@ from crossbuild.catalog import Role
 from crossbuild.disk import guarded, hash_of, remove_tree
 from crossbuild.engine.base import Engine, Limits, Root, Session, Tree
 from crossbuild.engine.images import supplies
-from crossbuild.errors import BuildError, HostError, NetworkError
+from crossbuild.errors import HostError, NetworkError
 from crossbuild.lack import Addition
 from crossbuild.ladder import Rung
 from crossbuild.library import Library
@@ -52,12 +51,6 @@ from crossbuild.toolchain.zig import Toolchain
 
 _SCHEMA = 1
 """Raise it when the same inputs would be built or inspected differently."""
-
-_NO_DEBUG = {"CFLAGS": "-g0", "CXXFLAGS": "-g0"}
-"""Debian's Python compiles extensions with -g, which no published wheel has."""
-
-_PROGRAMS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
-"""Docker's default PATH."""
 
 _COMPILERS = {Rung.NATIVE: Compilers.NATIVE, Rung.EMULATED: Compilers.IMAGE}
 
@@ -276,7 +269,7 @@ class Workshop:
         if answer is None:
             answer = self._asked(archive, inspection, tree)
             self.store.put_record(kind, name, answer)
-        return _merged(inspection, answer)
+        return answers.merged(inspection, answer)
 
     @contextlib.contextmanager
     def unpacked(self, archive: Path, label: str) -> Iterator[Path]:
@@ -294,7 +287,9 @@ class Workshop:
         """
         self.reporter.emit(Building(package=job.label, phase=rung.value))
         if self._cibuildwheel and rung.by_cibuildwheel:
-            return self._cibuildwheel.build(job, self._around(rung), self._tools(rung), output)
+            lent = self._toolchain if rung is Rung.CIBUILDWHEEL_NATIVE else None
+            around = seen.around(self._jobs, lent)
+            return self._cibuildwheel.build(job, around, self._tools(rung), output)
         shop = self._with_rust(job) if rung is Rung.NATIVE else self
         with shop._session(job, rung) as session:
             try:
@@ -336,7 +331,7 @@ class Workshop:
         return str(prefix / name)
 
     def _inspection_key(self, archive: Path, inspection: Inspection, tree: Tree) -> str:
-        asked = [*self.inputs, hash_of(archive), tree.key, *_hooks(inspection)]
+        asked = [*self.inputs, hash_of(archive), tree.key, *answers.hooks(inspection)]
         text = json.dumps([*asked, dataclasses.asdict(inspection.system)])
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -355,7 +350,7 @@ class Workshop:
             )
             variables = self._variables(job, self.rungs[0])
             with self._session(job, self.rungs[0]) as session:
-                return self._called(session, job, _hooks(inspection), variables)
+                return self._called(session, job, answers.hooks(inspection), variables)
 
     def _called(
         self, session: Session, job: Job, hooks: tuple[str, ...], variables: dict[str, str]
@@ -409,47 +404,16 @@ class Workshop:
         """Whether the root's C library is newer than the target's: none of it may be linked."""
         return self.target.floor is not None and self.root.image.glibc > self.target.floor
 
-    def _around(self, rung: Rung) -> dict[str, str]:
-        """What a build by cibuildwheel sees: it adds its own, and then what the package says."""
-        tools = self._toolchain if rung is Rung.CIBUILDWHEEL_NATIVE else None
-        if tools is None:
-            return self._constant
-        path = ":".join([tools.path_prefix, *_PROGRAMS])
-        return {**self._constant, **tools.environment, "PATH": path}
-
-    @property
-    def _constant(self) -> dict[str, str]:
-        """What every build sees, whoever calls its backend."""
-        return {
-            "LC_ALL": "C.UTF-8",
-            "TZ": "UTC",
-            "PYTHONHASHSEED": "0",
-            "MAKEFLAGS": f"-j{self._jobs}",
-            "CMAKE_BUILD_PARALLEL_LEVEL": str(self._jobs),
-            "NPY_NUM_BUILD_JOBS": str(self._jobs),
-        }
-
     def _variables(self, job: Job, rung: Rung) -> dict[str, str]:
-        """What a build sees, besides the engine's own few: nothing here differs between runs."""
-        tools = self._toolchain if rung is Rung.NATIVE else None
-        foreign = self._toolchain.foreign if self._toolchain and self._is_newer else {}
-        own = [f"{PREFIX}/bin", self._interpreter.directory, "/usr/local/bin", "/usr/bin", "/bin"]
-        if tools:
-            first = [job.generators.path_prefix] if job.generators else []
-            own = [tools.path_prefix, *first, *own]
-        seen = {
-            **self._constant,
-            "SOURCE_DATE_EPOCH": str(job.epoch),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONNOUSERSITE": "1",
-            "PYTHONUNBUFFERED": "1",
-            **(tools.environment if tools else {**_NO_DEBUG, **foreign}),
-            "PATH": ":".join(own),
-        }
-        if self.laid:
-            seen |= groundwork.variables(seen)
-        said = self.recipe.environment if self.recipe else {}
-        return {**seen, **{k: Template(v).safe_substitute(seen) for k, v in said.items()}}
+        return seen.variables(
+            job,
+            jobs=self._jobs,
+            python=self._interpreter.directory,
+            tools=self._toolchain if rung is Rung.NATIVE else None,
+            foreign=self._toolchain.foreign if self._toolchain and self._is_newer else {},
+            laid=self.laid,
+            recipe=self.recipe,
+        )
 
 
 def interpreter_of(root: Root, target: Target) -> catalog.Interpreter:
@@ -466,28 +430,3 @@ def interpreter_of(root: Root, target: Target) -> catalog.Interpreter:
 def uses_rust(system: BuildSystem) -> bool:
     """Whether what builds an sdist calls cargo."""
     return any(canonicalize_name(Requirement(text).name) in _RUST for text in system.requires)
-
-
-def _hooks(inspection: Inspection) -> tuple[str, ...]:
-    return ("requires",) if inspection.metadata else ("requires", "metadata")
-
-
-def _merged(inspection: Inspection, answer: Mapping[str, Any]) -> Inspection:
-    """The inspection with what its backend added. Raises BuildError for what is no answer."""
-    label = f"{inspection.name} {inspection.version}"
-    system = inspection.system
-    added = [str(text) for text in answer.get("requires", []) if text not in system.requires]
-    for text in added:
-        try:
-            Requirement(text)
-        except InvalidRequirement as error:
-            raise BuildError(f"{label} asks for {text!r}, which is no requirement") from error
-    metadata = inspection.metadata
-    if metadata is None and "metadata" in answer:
-        metadata = sources.core_metadata(str(answer["metadata"]))
-        if metadata is None:
-            raise BuildError(f"{label} has metadata that cannot be understood")
-    requires = system.requires + tuple(added)
-    return dataclasses.replace(
-        inspection, system=dataclasses.replace(system, requires=requires), metadata=metadata
-    )
