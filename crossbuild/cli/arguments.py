@@ -57,6 +57,7 @@ class Options:
     bundle: Path | None = None
     split: int | None = None
     stored: bool = False
+    sign: Path | None = None
     line: bool = False
     policy: Policy = Policy.WHEEL_FIRST
     formats: tuple[tuple[str, str], ...] = ()

@@ -34,6 +34,7 @@ def bundle(call: Call) -> Answer:
         output=options.bundle,
         split=options.split,
         stored=options.stored,
+        key=options.sign,
     )
     store = Store(request.cache(options, call.around))
     store.sweep()

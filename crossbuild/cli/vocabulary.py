@@ -343,5 +343,12 @@ PACKING = Group(
             dest="stored",
             help="repack the wheels so that a Python without zlib can unpack them",
         ),
+        Option(
+            names=("--sign",),
+            dest="sign",
+            metavar="KEY",
+            read=path,
+            help="sign it with KEY, of minisign or ssh-keygen (there: install.py --verify-key)",
+        ),
     ),
 )

@@ -22,7 +22,7 @@ def hasher(algorithm: str = "sha256") -> "Any":
         return hashlib.new(algorithm)
     except (ImportError, ValueError):
         pass
-    for module in ("_sha2", "_sha256", "_sha512"):
+    for module in ("_sha2", "_sha256", "_sha512", "_blake2"):
         try:
             return getattr(__import__(module), algorithm)()
         except (ImportError, AttributeError):

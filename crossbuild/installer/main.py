@@ -23,6 +23,7 @@ from crossbuild.installer.options import USAGE_TEXT, Options
 from crossbuild.installer.pips import no_pip, pip_house, run_pip
 from crossbuild.installer.requirement import Requirement, canonical
 from crossbuild.installer.schemes import Scheme, refuse_managed, scheme_for
+from crossbuild.installer.signature import check_signature
 from crossbuild.installer.staging import Stage, steps_for
 
 TYPE_CHECKING = False
@@ -83,6 +84,8 @@ def run(options: Options, directory: str) -> int:
             return 0
     if options.uninstall:
         return uninstall(options, scheme)
+    if options.verify_key:
+        check_signature(directory, str(options.verify_key))
     house = House(directory)
     try:
         return install(options, scheme, house)

@@ -28,6 +28,7 @@ what else:
   --dry-run                say what would be done
   --bootstrap-pip          pip, too, if it is not there: ensurepip's, else the wheelhouse's
   --with-pip               let the pip that is there do it, once all is checked
+  --verify-key KEY         only if SHA256SUMS is signed with this key (minisign, or ssh-ed25519)
 instead:
   --uninstall NAME...      remove
   --list                   say what is installed there
@@ -45,7 +46,7 @@ FLAGS = (
     *("user", "upgrade", "force-reinstall", "no-deps", "no-compile", "break-system-packages"),
     *("dry-run", "bootstrap-pip", "with-pip", "uninstall", "list", "verify", "recover", "help"),
 )
-VALUES = ("venv", "target", "prefix", "root")
+VALUES = ("venv", "target", "prefix", "root", "verify-key")
 SHORT_FLAGS = {"-h": "--help", "-t": "--target", "-U": "--upgrade"}
 PLACES = ("user", "target", "prefix", "venv")
 

@@ -15,7 +15,7 @@ from typing import IO
 from crossbuild import replacing
 from crossbuild.disk import full_guarded, guarded, sync
 from crossbuild.errors import StorageError, UsageError
-from crossbuild.packing import archives, cargo, filesystems, running, storing
+from crossbuild.packing import archives, cargo, filesystems, running, signing, storing
 from crossbuild.packing.archives import Sink
 from crossbuild.packing.cargo import REPORT, SUMS, Cargo
 from crossbuild.packing.order import FAT32_LIMIT, Form, Order
@@ -68,6 +68,8 @@ def pack(order: Order, scratch: Path) -> Bundle:
     load = cargo.read(order.wheelhouse)
     if order.stored:
         load = storing.stored(load, scratch)
+    if order.key:
+        load = signing.signed(load, order.key, scratch)
     if order.form is Form.DIRECTORY:
         return _directory(order, load)
     if order.split:

@@ -25,6 +25,7 @@ class Order:
     """What is to be packed, and how.
 
     ``split``: bytes of a part, None: one file. ``stored``: wheels without compression.
+    ``key``: what SHA256SUMS is signed with.
     """
 
     wheelhouse: Path
@@ -32,6 +33,7 @@ class Order:
     output: Path | None = None
     split: int | None = None
     stored: bool = False
+    key: Path | None = None
 
     @property
     def name(self) -> str:
