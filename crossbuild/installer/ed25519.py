@@ -3,7 +3,7 @@
 from crossbuild.installer.digests import hasher
 
 PRIME = 2**255 - 19
-ORDER = 2**252 + 27742317777372353535851937790883648493
+GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493
 CURVE = -121665 * pow(121666, PRIME - 2, PRIME) % PRIME
 ROOT = pow(2, (PRIME - 1) // 4, PRIME)
 """A square root of -1."""
@@ -68,11 +68,11 @@ def authentic(key: bytes, message: bytes, signature: bytes) -> bool:
         return False
     public, commitment = decoded_point(key), decoded_point(signature[:32])
     proof = int.from_bytes(signature[32:], "little")
-    if public is None or commitment is None or proof >= ORDER:
+    if public is None or commitment is None or proof >= GROUP_ORDER:
         return False
     digest = hasher("sha512")
     digest.update(signature[:32] + key + message)
-    challenge = int.from_bytes(digest.digest(), "little") % ORDER
+    challenge = int.from_bytes(digest.digest(), "little") % GROUP_ORDER
     x = recovered(BASE_Y, 0) or 0
     base = Point(x, BASE_Y, 1, x * BASE_Y % PRIME)
     return base.times(proof).equals(commitment.plus(public.times(challenge)))

@@ -71,6 +71,8 @@ def run(options: Options, directory: str) -> int:
     if options.help:
         say(USAGE_TEXT)
         return 0
+    if options.verify_key:
+        check_signature(directory, str(options.verify_key))
     scheme = venv_scheme(options.venv) if options.venv else scheme_for(options, say)
     if options.list:
         return show(scheme)
@@ -84,8 +86,6 @@ def run(options: Options, directory: str) -> int:
             return 0
     if options.uninstall:
         return uninstall(options, scheme)
-    if options.verify_key:
-        check_signature(directory, str(options.verify_key))
     house = House(directory)
     try:
         return install(options, scheme, house)

@@ -65,7 +65,7 @@ def test_another_implementation_agrees() -> None:
 
 def test_a_second_form_of_the_same_signature_is_refused() -> None:
     public, message, signed = vectors()[2]
-    larger = int.from_bytes(signed[32:], "little") + ed25519.ORDER
+    larger = int.from_bytes(signed[32:], "little") + ed25519.GROUP_ORDER
     assert not ed25519.authentic(public, message, signed[:32] + larger.to_bytes(32, "little"))
     above = (ed25519.PRIME + 1).to_bytes(32, "little")
     assert ed25519.decoded_point(above) is None
