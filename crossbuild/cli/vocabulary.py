@@ -341,7 +341,7 @@ PACKING = Group(
         Option(
             names=("--stored",),
             dest="stored",
-            help="repack the wheels so that a Python without zlib can unpack them",
+            help="repack the wheels without compression: a Python without zlib is slow to unpack",
         ),
         Option(
             names=("--sign",),
