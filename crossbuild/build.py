@@ -188,8 +188,9 @@ def _climb(job: Job, workshop: Workshop, output: Path, records: _Records) -> _Ma
     if spare:
         return _kept_nothing(job, spare)
     combined = _combined(failures)
-    if workshop.added:
-        combined.remedy += f" The image had got {_names(workshop)} for it."
+    had = f"The image had got {_names(workshop)} for it." if workshop.added else ""
+    said = (workshop.unmet(failures[-1][1]), combined.remedy, had)
+    combined.remedy = " ".join(filter(None, said))
     raise combined
 
 

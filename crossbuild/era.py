@@ -102,10 +102,14 @@ def said(error: CrossbuildError) -> str:
 
 
 def all_failed(first: BuildError, later: Mapping[str, BuildError]) -> BuildError:
-    """Today's failure, which tells also how those with earlier releases ended, by era."""
-    if not later:
+    """Today's failure, which tells also how those with earlier releases ended, by era.
+
+    Those that ended in the same way are not worth a word.
+    """
+    others = {era: error for era, error in later.items() if said(error) != said(first)}
+    if not others:
         return first
-    tries = wording.listing([f"{era}: {said(error)}" for era, error in later.items()])
+    tries = wording.listing([f"{era}: {said(error)}" for era, error in others.items()])
     both = BuildError(f"{first} (with {tries})", remedy=first.remedy, tail=first.tail)
     both.log, both.phase = first.log, first.phase
     return both

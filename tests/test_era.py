@@ -287,6 +287,13 @@ def test_when_neither_works_both_are_told_and_nothing_is_remembered(shop: Shop) 
     assert tools(shop.plan().builds) == ["tool 2"]
 
 
+def test_the_same_end_in_every_time_is_told_once(shop: Shop) -> None:
+    found, _ = shop.make(shop.plan(), FAILED, ASKED, FAILED)
+    assert isinstance(found, Failure)
+    assert found.error == "demo 1.0 could not be built: AttributeError: no Feature"
+    assert len(found.tried) == 2
+
+
 def test_a_missing_header_is_no_question_of_time(shop: Shop) -> None:
     lacking = Outcome(answer=HOOK, output="a.c:1:1: fatal error: b.h: No such file or directory\n")
     found, _ = shop.make(shop.plan(), lacking)

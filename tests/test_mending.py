@@ -238,3 +238,22 @@ def test_only_an_image_of_packages_can_have_more() -> None:
     assert more != IMAGE
     other = catalog.image("manylinux2014-aarch64")
     assert equipped(other, ("libpq-dev",)) == other
+
+
+UNKNOWN = Outcome(
+    answer=HOOK, output="a.c:1:10: fatal error: unheard-of.h: No such file or directory\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("mends", "said"),
+    [
+        (True, "It lacks unheard-of.h, which no package of Debian bookworm that could be added"),
+        (False, "It lacks unheard-of.h, and nothing was added for it (--no-auto-deps)."),
+    ],
+)
+def test_what_nothing_was_added_for_is_said(bench: Bench, mends: bool, said: str) -> None:
+    with pytest.raises(BuildError) as raised:
+        bench.build(UNKNOWN, UNKNOWN, mends=mends)
+    assert raised.value.remedy.startswith(said)
+    assert str(raised.value).count("unheard-of.h") == 1

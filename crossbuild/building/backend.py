@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from crossbuild import catalog, wording
-from crossbuild.building import answers, environment, groundwork, patching, seen, sources
+from crossbuild.building import answers, environment, groundwork, mending, patching, seen, sources
 from crossbuild.building.calling import OUTPUT, HookError, Job, before, call, lay_out
 from crossbuild.building.cibuildwheel import Cibuildwheel
 from crossbuild.building.environment import PREFIX
@@ -242,6 +242,10 @@ class Workshop:
             return None
         self.reporter.emit(Message(text=f"{label}: added {names}"))
         return other
+
+    def unmet(self, error: HookError) -> str:
+        """What a failure for which nothing was added says is lacking; empty where it says none."""
+        return mending.unmet(error.lacks, self.root, looked=self._mender is not None)
 
     def inspect(self, archive: Path, inspection: Inspection, tree: Tree) -> Inspection:
         """Ask an sdist's backend for its dynamic build requirements and its metadata.

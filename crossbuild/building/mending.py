@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from crossbuild import wording
 from crossbuild.catalog import Image
 from crossbuild.disk import hash_of
 from crossbuild.engine.base import Root
@@ -19,6 +20,7 @@ MOST = 6
 """Packages that are added to one build. One that needs more needs someone who knows it."""
 
 _KIND = "additions"
+_SHOWN = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +80,19 @@ class Mender:
             if package is not None and package not in had:
                 had.add(package)
                 yield Addition(package=package, lack=str(lack))
+
+
+def unmet(lacks: Lacks, root: Root, *, looked: bool) -> str:
+    """Say what ended a build for want of it; empty where nothing did.
+
+    ``looked``: packages were looked for, and none was found.
+    """
+    names = wording.listing([str(lack) for lack in lacks.ending[:_SHOWN]])
+    if not names:
+        return ""
+    if not looked:
+        return f"It lacks {names}, and nothing was added for it (--no-auto-deps)."
+    return f"It lacks {names}, which no package of {root.image.source} that could be added has."
 
 
 def _key(archive: Path, image: Image, said: tuple[Addition, ...]) -> str:
