@@ -21,10 +21,10 @@ from crossbuild.building.dressing import Dressed
 from crossbuild.building.generators import Finder
 from crossbuild.building.groundwork import Groundwork
 from crossbuild.building.mending import Mender
+from crossbuild.building.outfit import Outfit
 from crossbuild.catalog import Image, Role
 from crossbuild.engine.base import Engine, Limits, Root
 from crossbuild.engine.images.native import Natives
-from crossbuild.engine.images.sourcepackages import SourcePackages
 from crossbuild.engine.images.supplies import Supplies
 from crossbuild.errors import BuildError, CrossbuildError, HostError
 from crossbuild.experience import Experience
@@ -51,10 +51,6 @@ from crossbuild.resolve import earlier, furnished, resolve
 from crossbuild.store import Store
 from crossbuild.target import Target
 from crossbuild.toolchain import zig
-from crossbuild.toolchain.fortran import native as fortran
-from crossbuild.toolchain.fortran.native import Fortran
-from crossbuild.toolchain.rust import native
-from crossbuild.toolchain.rust.native import Rust
 from crossbuild.toolchain.zig import Toolchain
 from crossbuild.wheels import wheel
 
@@ -205,27 +201,32 @@ class Workbench:
             cibuildwheel=None if ours else self._cibuildwheel(root),
             mender=mender,
             finder=self._finder if toolchain else None,
-            rust=None if asking else self._rust,
-            fortran=self._fortran if toolchain else None,
+            rust=self._outfit.rust if ours and not asking else None,
+            fortran=self._outfit.fortran if ours and toolchain else None,
             groundwork=self._groundwork(toolchain, root) if toolchain else None,
+        )
+
+    @property
+    def _outfit(self) -> Outfit:
+        services = self._services
+        return Outfit(
+            store=services.store,
+            target=self._target,
+            reporter=services.reporter,
+            mirror=services.mirror,
+            environment=services.environment,
         )
 
     def _groundwork(self, toolchain: Toolchain, root: Root) -> Groundwork:
         """Who builds the C libraries that recipes have the sources of."""
         services = self._services
-        shelf = SourcePackages(
-            store=services.store,
-            reporter=services.reporter,
-            mirror=services.mirror,
-            environment=services.environment,
-        )
         return Groundwork(
             engine=services.engine,
             root=root,
             store=services.store,
             toolchain=toolchain,
             target=self._target,
-            shelf=shelf,
+            shelf=self._outfit.shelf,
             download=self.download,
             reporter=services.reporter,
             limits=self._limits,
@@ -246,34 +247,6 @@ class Workbench:
             store=services.store,
             reporter=services.reporter,
             target=self._target,
-        )
-
-    @property
-    def _rust(self) -> Rust | None:
-        """Who gives builds Rust, where this host and the target can have it."""
-        services = self._services
-        if services.builder is not Builder.LADDER or not native.available(self._target):
-            return None
-        return Rust(
-            store=services.store,
-            target=self._target,
-            reporter=services.reporter,
-            mirror=services.mirror,
-            environment=services.environment,
-        )
-
-    @property
-    def _fortran(self) -> Fortran | None:
-        """Who gives builds Fortran, where this host and the target can have it."""
-        services = self._services
-        if services.builder is not Builder.LADDER or not fortran.available(self._target):
-            return None
-        return Fortran(
-            store=services.store,
-            target=self._target,
-            reporter=services.reporter,
-            mirror=services.mirror,
-            environment=services.environment,
         )
 
     @property
