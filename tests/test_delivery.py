@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from crossbuild.carry import delivery, landing, push, schemes
-from crossbuild.carry.delivery import Delivered, Order
+from crossbuild.carry.delivery import Delivered, Order, Place, PlaceKind
 from crossbuild.carry.line import Line
 from crossbuild.cli.main import main
 from crossbuild.errors import ChannelError, UsageError
@@ -35,7 +35,8 @@ def wheelhouse(tmp_path: Path) -> Path:
 def order(tmp_path: Path, **changes: object) -> Order:
     """Install into ``site`` and bring to this test's own directory."""
     plain = Order(
-        arguments=("--target", str(tmp_path / "site")),
+        arguments=(),
+        place=Place(kind=PlaceKind.TARGET, path=str(tmp_path / "site")),
         home=tmp_path,
         remote_dir=str(tmp_path / "there"),
     )
@@ -59,6 +60,8 @@ def test_every_python_installs_what_it_was_brought(
     assert done.exit_code == 0
     assert done.installed is not None
     assert "Installed app 2.0\nInstalled lib 1.5\n" in done.installed.output
+    assert done.verified is not None
+    assert "lib" in done.verified.output
     assert (tmp_path / "site" / "lib.py").read_text() == "VERSION = '1.5'\n"
     assert not list((tmp_path / "there").glob(".run-*"))
 
@@ -73,6 +76,7 @@ def test_what_the_installer_says_and_how_it_ends_is_ours(wheelhouse: Path, tmp_p
     assert done.exit_code == done.installed.code == 3
     assert "error: " in done.installed.output
     assert "lib" in done.installed.output
+    assert done.verified is None
     assert done.ran is None
     assert done.brought == ()
     assert not (tmp_path / "site" / "app.py").exists()
@@ -82,7 +86,8 @@ def test_a_program_runs_there_and_what_it_made_comes_back(
     wheelhouse: Path, tmp_path: Path
 ) -> None:
     drawing = os.urandom(20_000)
-    program = f"print('drawing')\nwith open('plot.png', 'wb') as file: file.write({drawing!r})\n"
+    made = "with open('plot.png', 'wb') as file:\n    file.write("
+    program = f"import app\nprint('drawing')\n{made}{drawing!r})\n"
     script = tmp_path / "draw.py"
     script.write_text(program)
     wanted = order(tmp_path, script=script, bring=("plot.png",))
@@ -94,6 +99,33 @@ def test_a_program_runs_there_and_what_it_made_comes_back(
     assert (tmp_path / "plot.png").read_bytes() == drawing
     assert (tmp_path / "there" / "plot.png").exists()
     assert Path.cwd() == here
+
+
+def test_what_is_installed_but_cannot_be_imported_is_found_there(
+    wheelhouse: Path, tmp_path: Path
+) -> None:
+    wheels.wheel(wheelhouse, "bad", "1.0", files={"bad.py": "import not_there_at_all\n"})
+    houses.house(wheelhouse)
+    done = delivered(wheelhouse, order(tmp_path), channels.line(Near))
+    assert done.verified is not None
+    assert done.exit_code == done.verified.code == 1
+    assert "not_there_at_all" in done.verified.output
+    trusting = delivered(wheelhouse, order(tmp_path, verify=False), channels.line(Near))
+    assert (trusting.exit_code, trusting.verified) == (0, None)
+
+
+@pytest.mark.parametrize("kind", [PlaceKind.PREFIX, PlaceKind.VENV])
+def test_a_program_finds_what_is_in_no_usual_place(
+    wheelhouse: Path, tmp_path: Path, kind: PlaceKind
+) -> None:
+    script = tmp_path / "use.py"
+    script.write_text("import app\nprint(app.VERSION, app.__file__)\n")
+    place = Place(kind=kind, path=str(tmp_path / "{place}"))
+    line = Line(lambda: schemes.opened(f"exec:{sys.executable} -", os.environ))
+    done = delivered(wheelhouse, order(tmp_path, place=place, script=script), line)
+    assert done.exit_code == 0
+    assert done.ran is not None
+    assert done.ran.output.startswith(f"2.0 {tmp_path / '{place}'}/lib/python3.")
 
 
 @pytest.mark.parametrize(
@@ -170,6 +202,7 @@ def test_the_commands_say_what_happened_there(
     assert main(["push", str(wheelhouse), *via, *site]) == 0
     shown = capsys.readouterr().out
     assert "✓ Installed there" in shown
+    assert "✓ Imported there" in shown
     assert "Installed lib 1.5" in shown
     script = tmp_path / "broken.py"
     script.write_text(BROKEN)
@@ -180,5 +213,7 @@ def test_the_commands_say_what_happened_there(
     told = json.loads(capsys.readouterr().out)
     assert told["installed"] is None
     assert told["carried"] == 0
+    assert main(["push", str(wheelhouse), *via, *site, "--user"]) == 2
+    assert "several places" in capsys.readouterr().err
     assert main(["probe", *via]) == 0
     assert json.loads(capsys.readouterr().out)["schema"] == "crossbuild-probe/1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import json
 import tempfile
 from collections.abc import Sequence
@@ -19,17 +20,51 @@ from crossbuild.report import Reporter, Silent, Stage
 from crossbuild.targets import probe
 
 
+class PlaceKind(enum.Enum):
+    """A kind of place to install into, as install.py calls it."""
+
+    PREFIX = "--prefix"
+    VENV = "--venv"
+    TARGET = "--target"
+    USER = "--user"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where to install; ``kind`` None: where that Python looks by itself."""
+
+    kind: PlaceKind | None = None
+    path: str = ""
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """It in the words of install.py."""
+        if self.kind is None:
+            return ()
+        return (self.kind.value, self.path) if self.path else (self.kind.value,)
+
+    @property
+    def searched(self) -> str:
+        """The directory to put on ``sys.path``, ``{X.Y}`` for the version; empty: it is there."""
+        if self.kind is PlaceKind.TARGET:
+            return self.path
+        return f"{self.path}/lib/python{{X.Y}}/site-packages" if self.path else ""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Order:
     """What to do with the files there.
 
-    ``arguments`` are install.py's, None: do not install. ``script`` is a file of ours to run
+    ``arguments`` are install.py's, None: do not install; ``verify``: then import what was
+    installed. ``script`` is a file of ours to run
     there at last, in the directory of the wheelhouse; ``bring`` are files of that machine,
     relative ones of that directory, and ``home`` is where they go here.
     """
 
     arguments: tuple[str, ...] | None
     home: Path
+    place: Place = Place()
+    verify: bool = True
     remote_dir: str = ""
     script: Path | None = None
     bring: tuple[str, ...] = ()
@@ -44,13 +79,15 @@ class Delivered:
 
     pushed: Pushed
     installed: Ran | None
+    verified: Ran | None
     ran: Ran | None
     brought: tuple[Path, ...]
 
     @property
     def exit_code(self) -> int:
         """The first that is not 0 of the programs there."""
-        codes = [done.code for done in (self.installed, self.ran) if done is not None]
+        every = (self.installed, self.verified, self.ran)
+        codes = [done.code for done in every if done is not None]
         return next((code for code in codes if code != 0), EXIT_OK)
 
 
@@ -69,16 +106,64 @@ def deliver(files: Sequence[Cargo], order: Order, line: Line, reporter: Reporter
     """Carry out an order. Raises ChannelError, UsageError, StorageError."""
     check(files, order)
     pushed = push.push(files, line, reporter, remote_dir=order.remote_dir)
-    installed = ran = None
-    if order.arguments is not None:
-        reporter.emit(Stage(name="install", detail="there"))
-        installed = landing.run(line, f"{pushed.directory}/{INSTALLER}", order.arguments)
-        reporter.emit(Stage(name="install", done=True, ok=installed.code == 0))
-    well = installed is None or installed.code == 0
-    if well and order.script is not None:
-        ran = _tried(order.script, pushed.directory, line, reporter)
-    brought = [_brought(name, pushed.directory, order.home, line) for name in order.bring if well]
-    return Delivered(pushed=pushed, installed=installed, ran=ran, brought=tuple(brought))
+    there = _There(order, pushed.directory, line, reporter)
+    installed = there.install()
+    verified = there.verify() if installed is not None and installed.code == 0 else None
+    well = all(done.code == 0 for done in (installed, verified) if done is not None)
+    ran = there.run(order.script) if well and order.script is not None else None
+    brought = [there.bring(name) for name in order.bring if well]
+    return Delivered(
+        pushed=pushed, installed=installed, verified=verified, ran=ran, brought=tuple(brought)
+    )
+
+
+class _There:
+    """What is done with the files that have arrived."""
+
+    def __init__(self, order: Order, directory: str, line: Line, reporter: Reporter) -> None:
+        self._order = order
+        self._directory = directory
+        self._line = line
+        self._reporter = reporter
+
+    def install(self) -> Ran | None:
+        """Run install.py, unless it is not wanted."""
+        if self._order.arguments is None:
+            return None
+        return self._installer("install", (*self._order.place.arguments, *self._order.arguments))
+
+    def verify(self) -> Ran | None:
+        """Let install.py look at what it installed, unless it is not wanted."""
+        if not self._order.verify:
+            return None
+        return self._installer("prove", ("--verify", *self._order.place.arguments))
+
+    def _installer(self, stage: str, arguments: Sequence[str]) -> Ran:
+        self._reporter.emit(Stage(name=stage, detail="there"))
+        ran = landing.run(self._line, f"{self._directory}/{INSTALLER}", arguments)
+        self._reporter.emit(Stage(name=stage, detail="there", done=True, ok=ran.code == 0))
+        return ran
+
+    def run(self, script: Path) -> Ran:
+        """Run a file of ours there, where it finds what was installed."""
+        self._reporter.emit(Stage(name="run", detail=script.name))
+        with guarded(script):
+            file = push.cargo(script, script.name)
+        push.push([file], self._line, Silent(), remote_dir=self._directory)
+        ran = landing.run(
+            self._line,
+            f"{self._directory}/{file.name}",
+            home=self._directory,
+            searched=self._order.place.searched,
+        )
+        self._reporter.emit(Stage(name="run", detail=script.name, done=True, ok=ran.code == 0))
+        return ran
+
+    def bring(self, name: str) -> Path:
+        """Bring a file of that machine here."""
+        destination = self._order.home / PurePosixPath(name).name
+        landing.bring(self._line, str(PurePosixPath(self._directory, name)), destination)
+        return destination
 
 
 def probed(line: Line, indexes: Sequence[str] = ()) -> dict[str, Any]:
@@ -98,19 +183,3 @@ def probed(line: Line, indexes: Sequence[str] = ()) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(landing.read(line, answer))
     landing.forget(line, [answer, script, there])
     return told
-
-
-def _tried(script: Path, directory: str, line: Line, reporter: Reporter) -> Ran:
-    reporter.emit(Stage(name="run", detail=script.name))
-    with guarded(script):
-        file = push.cargo(script, script.name)
-    push.push([file], line, Silent(), remote_dir=directory)
-    ran = landing.run(line, f"{directory}/{file.name}", home=directory)
-    reporter.emit(Stage(name="run", detail=script.name, done=True, ok=ran.code == 0))
-    return ran
-
-
-def _brought(name: str, directory: str, home: Path, line: Line) -> Path:
-    destination = home / PurePosixPath(name).name
-    landing.bring(line, str(PurePosixPath(directory, name)), destination)
-    return destination

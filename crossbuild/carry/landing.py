@@ -28,15 +28,23 @@ class Ran:
     output: str
 
 
-def run(line: Line, script: str, arguments: Sequence[str] = (), *, home: str = "") -> Ran:
+def run(
+    line: Line,
+    script: str,
+    arguments: Sequence[str] = (),
+    *,
+    home: str = "",
+    searched: str = "",
+) -> Ran:
     """Run a Python file of the other machine there, in the process that takes the message.
 
-    ``home`` is the directory it runs in, empty: the one that Python was started in. It is run
-    once, also when the answer is lost and asked for again. Raises ChannelError.
+    ``home`` is the directory it runs in, empty: the one that Python was started in; ``searched``
+    one more for its ``sys.path``, with ``{X.Y}`` for that Python's version. It is run once, also
+    when the answer is lost and asked for again. Raises ChannelError.
     """
     number = secrets.token_hex(6)
     words = "\n".join(arguments).encode("utf-8", "surrogateescape")
-    call = Call(function="run", arguments=(script, home, number))
+    call = Call(function="run", arguments=(script, home, searched, number))
     told = line.ask(call, words, more=_LONGEST)
     code, size = map(int, told.split())
     log = f"{script.rpartition('/')[0]}/.run-{number}"

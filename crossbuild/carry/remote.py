@@ -211,18 +211,22 @@ def read(path: str, offset: int, length: int) -> bytes:
         return file.read(length)
 
 
-def run(script: str, home: str, number: str, data: bytes) -> str:
+def run(script: str, home: str, searched: str, number: str, data: bytes) -> str:
     """Run a file as a program, in this process, and keep what it prints in a file beside it.
 
-    ``data`` has its arguments, one a line; ``home`` is where it runs, empty: here. The answer is
-    ``CODE SIZE``; a second message of this number gets the first one's.
+    ``data`` has its arguments, one a line; ``home`` is where it runs, empty: here; ``searched``
+    comes first on ``sys.path``. The answer is ``CODE SIZE``; a second message of this number gets
+    the first one's.
     """
     log = f"{os.path.dirname(script)}/.run-{number}"
     if not os.path.exists(log + ".code"):
-        kept, here = (sys.stdout, sys.stderr, sys.argv), os.getcwd()
+        kept, here = (sys.stdout, sys.stderr, sys.argv, sys.path), os.getcwd()
+        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        place = [os.path.abspath(searched.replace("{X.Y}", version))] if searched else []
         words = data.decode("utf-8", "surrogateescape").split("\n") if data else []
         with open(log, "w", encoding="utf-8", errors="backslashreplace") as file:
             sys.stdout, sys.stderr, sys.argv = file, file, [script, *words]
+            sys.path = place + sys.path
             sys.path_importer_cache.clear()  # what was installed a moment ago counts
             code = 0  # type: object
             try:
@@ -236,7 +240,7 @@ def run(script: str, home: str, number: str, data: bytes) -> str:
                 file.write(f"{type(error).__name__}: {error}\n")
                 code = 70
             finally:
-                sys.stdout, sys.stderr, sys.argv = kept
+                sys.stdout, sys.stderr, sys.argv, sys.path = kept
                 os.chdir(here)
         end = code if isinstance(code, int) else int(bool(code))
         with open(log + ".part", "w") as file:

@@ -87,8 +87,13 @@ class Options:
     install: bool = True
     user: bool = False
     prefix: str | None = None
+    venv: str | None = None
     into: str | None = None
     upgrade: bool = False
+    bootstrap_pip: bool = False
+    with_pip: bool = False
+    compile: bool = True
+    verify: bool = True
     break_system_packages: bool = False
     run: Path | None = None
     bring: tuple[str, ...] = ()

@@ -11,10 +11,11 @@ from rich.text import Text
 
 from crossbuild import document, pipeline, wording
 from crossbuild.carry import delivery, push, schemes
-from crossbuild.carry.delivery import Delivered, Order
+from crossbuild.carry.delivery import Delivered, Order, Place, PlaceKind
 from crossbuild.carry.landing import Ran
 from crossbuild.carry.line import Line
 from crossbuild.cli import request, tables
+from crossbuild.cli.arguments import Options
 from crossbuild.cli.page import Page, said
 from crossbuild.cli.screen import Answer
 from crossbuild.errors import EXIT_OK, EXIT_UNPROVEN, UsageError
@@ -109,22 +110,41 @@ def line(call: Call) -> Line:
 
 def _order(call: Call) -> Order:
     options, home = call.options, call.around.directory
-    places = {"--prefix": options.prefix, "--target": options.into}
-    flags = {
-        "--user": options.user,
-        "--upgrade": options.upgrade,
-        "--break-system-packages": options.break_system_packages,
-    }
-    arguments = [name for name, given in flags.items() if given]
-    for name, place in places.items():
-        arguments += [name, place] if place is not None else []
     return Order(
-        arguments=tuple(arguments) if options.install else None,
+        arguments=_arguments(options) if options.install else None,
+        place=_place(options),
+        verify=options.verify,
         home=home,
         remote_dir=options.remote_dir,
         script=home / options.run if options.run else None,
         bring=options.bring,
     )
+
+
+def _arguments(options: Options) -> tuple[str, ...]:
+    """What install.py is told besides where to install."""
+    flags = {
+        "--upgrade": options.upgrade,
+        "--bootstrap-pip": options.bootstrap_pip,
+        "--with-pip": options.with_pip,
+        "--no-compile": not options.compile,
+        "--break-system-packages": options.break_system_packages,
+    }
+    return tuple(name for name, given in flags.items() if given)
+
+
+def _place(options: Options) -> Place:
+    """Where to install. Raises UsageError for two places."""
+    said = {
+        PlaceKind.PREFIX: options.prefix,
+        PlaceKind.VENV: options.venv,
+        PlaceKind.TARGET: options.into,
+        PlaceKind.USER: "" if options.user else None,
+    }
+    places = [Place(kind=kind, path=path) for kind, path in said.items() if path is not None]
+    if len(places) > 1:
+        raise UsageError("several places to install into are named", remedy="Name one of them.")
+    return places[0] if places else Place()
 
 
 def _described(done: Delivered) -> dict[str, object]:
@@ -139,6 +159,7 @@ def _described(done: Delivered) -> dict[str, object]:
         "resent": done.pushed.resent,
         "files": files,
         "installed": _told(done.installed),
+        "verified": _told(done.verified),
         "ran": _told(done.ran),
         "brought": [str(path) for path in done.brought],
     }
@@ -169,6 +190,7 @@ def _shown(page: Page, done: Delivered) -> None:
         more = [f"{wording.count(pushed.resent, 'message')} had to be sent again"]
     page.write(said(page, "done", text, *more))
     _printed(page, "Installed there", "install.py ended there", done.installed)
+    _printed(page, "Imported there", "The look at it ended there", done.verified)
     _printed(page, "Ran there", "The program ended there", done.ran)
     for path in done.brought:
         page.write(said(page, "done", f"Brought {path.name}, {wording.size(path.stat().st_size)}"))

@@ -27,6 +27,7 @@ _VERBS = {
     "publish": ("Publishing", "Published"),
     "push": ("Pushing", "Pushed"),
     "install": ("Installing", "Installed"),
+    "prove": ("Importing", "Imported"),
     "run": ("Running", "Ran"),
 }
 _MOVING = ("fetch", "push")

@@ -46,7 +46,7 @@ CHANNEL = Group(
     ),
 )
 INSTALLING = Group(
-    title="Installing there (as install.py has it)",
+    title="Installing there (the options of install.py)",
     options=(
         Option(
             names=("--no-install",),
@@ -57,6 +57,12 @@ INSTALLING = Group(
         Option(names=("--user",), dest="user", help="into the user's own directory"),
         Option(
             names=("--prefix",), dest="prefix", metavar="DIR", help="into a tree like /usr/local"
+        ),
+        Option(
+            names=("--venv",),
+            dest="venv",
+            metavar="DIR",
+            help="into a virtual environment, made if it is not there",
         ),
         Option(
             names=("--into",),
@@ -70,9 +76,20 @@ INSTALLING = Group(
             help="take these versions where others are installed",
         ),
         Option(
+            names=("--bootstrap-pip",), dest="bootstrap_pip", help="pip, too, if it is not there"
+        ),
+        Option(names=("--with-pip",), dest="with_pip", help="let the pip that is there do it"),
+        Option(names=("--no-compile",), dest="compile", stores=False, help="without byte code"),
+        Option(
             names=("--break-system-packages",),
             dest="break_system_packages",
             help="even if the system's package manager owns that Python",
+        ),
+        Option(
+            names=("--no-verify",),
+            dest="verify",
+            stores=False,
+            help="do not import there what was installed",
         ),
     ),
 )
