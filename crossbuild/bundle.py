@@ -13,7 +13,7 @@ from packaging.pylock import Package, PackageWheel, Pylock
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from crossbuild import replacing
+from crossbuild import instructions, replacing
 from crossbuild.disk import full_guarded, hash_of
 from crossbuild.installer import assembly
 from crossbuild.model import VerifiedWheel
@@ -41,7 +41,8 @@ def existing(output: Path) -> Mapping[str, str]:
 def fill(directory: Path, wheels: Sequence[VerifiedWheel], target: Target) -> None:
     """Write the wheels, ``pylock.toml`` (PEP 751), ``requirements.txt`` and ``SHA256SUMS``.
 
-    And ``install.py``, which installs them where there is no pip.
+    And ``install.py``, which installs them where there is no pip, and ``README.txt``, which tells
+    how on the target.
 
     The same wheels give the same bytes. Raises StorageError (a full disk, say).
     """
@@ -56,7 +57,10 @@ def fill(directory: Path, wheels: Sequence[VerifiedWheel], target: Target) -> No
         (directory / "pylock.toml").write_text(_pylock(ordered, target))
         _write_program(directory / assembly.NAME)
         sums = [f"{wheel.sha256}  {wheel.path.name}\n" for wheel in ordered]
-        others = (REQUIREMENTS, "pylock.toml", assembly.NAME)
+        labels = [f"{wheel.name} {wheel.version}" for wheel in ordered]
+        readme = instructions.wheelhouse(target, labels)
+        (directory / instructions.NAME).write_text(readme, encoding="utf-8")
+        others = (REQUIREMENTS, "pylock.toml", assembly.NAME, instructions.NAME)
         sums += [f"{hash_of(directory / name)}  {name}\n" for name in others]
         (directory / "SHA256SUMS").write_text("".join(sums))
 

@@ -40,13 +40,16 @@ class Reported:
 
     ``tags`` are in its order; ``markers`` are all the PEP 508 variables, as pairs. ``missing``
     are modules of the standard library that it lacks, ``index`` the package index that it
-    reaches, None: none that is known of.
+    reaches, None: none that is known of. ``executable`` is where it lies, ``pip`` whether it has
+    that; None: it did not tell.
     """
 
     tags: tuple[Tag, ...]
     markers: tuple[tuple[str, str], ...]
     missing: tuple[str, ...] = field(default=(), compare=False)
     index: str | None = field(default=None, compare=False)
+    executable: str | None = field(default=None, compare=False)
+    pip: bool | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +97,8 @@ class Target:
             markers=tuple(sorted(told["markers"].items())),
             missing=tuple(told.get("missing", ())),
             index=told.get("index"),
+            executable=told.get("executable"),
+            pip=told.get("pip"),
         )
         return replace(target, name=document.get("name") or "", reported=reported)
 
@@ -218,6 +223,8 @@ class Target:
             "markers": dict(self.reported.markers),
             "missing": list(self.reported.missing),
             "index": self.reported.index,
+            "executable": self.reported.executable,
+            "pip": self.reported.pip,
         }
         return {
             "name": self.name or None,

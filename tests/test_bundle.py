@@ -46,6 +46,7 @@ def test_a_published_wheelhouse_holds_what_pip_and_sha256sum_need(tmp_path: Path
         assert not output.exists()
         bundle.publish(directory, output, {"schema": "crossbuild-report/1"})
     assert sorted(path.name for path in output.iterdir()) == [
+        "README.txt",
         "SHA256SUMS",
         "crossbuild-report.json",
         "cycler-1.0-py3-none-any.whl",

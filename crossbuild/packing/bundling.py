@@ -15,7 +15,8 @@ from typing import IO
 from crossbuild import replacing
 from crossbuild.disk import full_guarded, guarded, sync
 from crossbuild.errors import StorageError, UsageError
-from crossbuild.packing import archives, cargo, filesystems, running, signing, storing
+from crossbuild.instructions import NAME as README
+from crossbuild.packing import archives, cargo, filesystems, guiding, running, signing, storing
 from crossbuild.packing.archives import Sink
 from crossbuild.packing.cargo import REPORT, SUMS, Cargo
 from crossbuild.packing.order import FAT32_LIMIT, Form, Order
@@ -68,7 +69,10 @@ def pack(order: Order, scratch: Path) -> Bundle:
     load = cargo.read(order.wheelhouse)
     if order.stored:
         load = storing.stored(load, scratch)
+    target = guiding.target_of(load)
     if order.key:
+        if target:
+            load = guiding.inside(load, target, signing.suffix_of(order.key), scratch)
         load = signing.signed(load, order.key, scratch)
     if order.form is Form.DIRECTORY:
         return _directory(order, load)
@@ -113,6 +117,9 @@ def _single(order: Order, load: Cargo, output: Path) -> Bundle:
             aside.replace(output)
         finally:
             aside.unlink(missing_ok=True)
+        if target := guiding.target_of(load):
+            text = guiding.beside(load, target, order.form, output.name, split=False)
+            output.with_name(f"{output.name}.{README}").write_text(text, encoding="utf-8")
     return Bundle(
         form=order.form,
         output=output,
@@ -147,6 +154,9 @@ def _parts(order: Order, load: Cargo, size: int, why: str | None = None) -> Bund
             _WRITERS[order.form](load, parts)
         script = resources.files("crossbuild.packing").joinpath("join_script.py").read_bytes()
         texts = {JOIN: script, record: f"{parts.whole}  {order.name}\n".encode()}
+        if target := guiding.target_of(load):
+            told = guiding.beside(load, target, order.form, order.name, split=True)
+            texts[README] = told.encode()
         for name, text in texts.items():
             (directory / name).write_bytes(text)
         more = {name: hashlib.sha256(text).hexdigest() for name, text in texts.items()}

@@ -22,6 +22,11 @@ _OPENSSH = ("-----BEGIN OPENSSH PRIVATE KEY-----", "ssh-ed25519 ")
 _STDERR = 2
 
 
+def suffix_of(key: Path) -> str:
+    """What the name of its signatures ends in. Raises UsageError for a key of no known kind."""
+    return _command(key, Path(SUMS))[0]
+
+
 def signed(load: Cargo, key: Path, scratch: Path) -> Cargo:
     """The wheelhouse with a signature beside SHA256SUMS, and no other.
 

@@ -133,6 +133,8 @@ def target(document: Mapping[str, Any], path: Path) -> Target:
             markers=_markers(table.table("markers")),
             missing=_missing(document),
             index=_reached(document),
+            executable=document["python"].get("executable"),
+            pip=document["pip"] is not None if "pip" in document else None,
         ),
     )
 

@@ -40,7 +40,11 @@ def wheelhouse(directory: Path, *more: Path) -> Path:
             {"file": path.name, "sha256": hash_of(path), "size": path.stat().st_size}
             for path in paths
         ]
-        report = {"schema": "crossbuild-report/1", "packages": packages}
+        report = {
+            "schema": "crossbuild-report/1",
+            "target": TARGET.to_json(),
+            "packages": packages,
+        }
         bundle.publish(staging, output, report)
     return output
 
