@@ -9,6 +9,7 @@ from crossbuild import catalog
 from crossbuild.catalog import Debian, Role
 from crossbuild.engine.images import debian
 from crossbuild.engine.images.apt import Archive
+from crossbuild.engine.images.sourcepackages import SourcePackages
 from crossbuild.errors import (
     CrossbuildError,
     HostError,
@@ -16,6 +17,9 @@ from crossbuild.errors import (
     NetworkError,
     StorageError,
 )
+from crossbuild.library import DebianSource
+from crossbuild.report import Silent
+from crossbuild.store import Store
 from tests.engine.programs import install
 
 IMAGE = catalog.image("bookworm-aarch64")
@@ -202,3 +206,38 @@ echo "usr/bin/pg_config database/libpq-dev" >"$root/{debian.CONTENTS}"
     assert '<--aptopt=Acquire::Retries "3";>' in text
     assert text.endswith("<http://mirror.example/debian>\n")
     assert [path.name for path in (tmp_path / "index").iterdir()] == [debian.CONTENTS]
+
+
+def test_a_source_is_what_apt_got_and_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = tmp_path / "seen"
+    (tmp_path / "source").mkdir()
+    script = f"""\
+printf "<%s>\\n" "$@" >{seen}
+root=$(printf "%s\\n" "$@" | grep /root-)
+mkdir "$root/crossbuild-source"
+touch "$root/crossbuild-source/hello_2.10-3.dsc" "$root/crossbuild-source/hello_2.10.orig.tar.gz"
+"""
+    install(monkeypatch, tmp_path / "bin", unshare=script)
+    debian.source(
+        "bookworm", "hello", IMAGE.arch, tmp_path / "source",
+        archive=MIRROR, environment={"PATH": os.environ["PATH"]},
+    )  # fmt: skip
+    text = seen.read_text(encoding="utf-8")
+    assert "apt-get source --only-source --download-only hello" in text
+    assert "deb-src" in text
+    assert "<--arch=arm64>" in text
+    assert text.endswith("<http://mirror.example/debian>\n")
+    names = sorted(path.name for path in (tmp_path / "source").iterdir())
+    assert names == ["hello_2.10-3.dsc", "hello_2.10.orig.tar.gz"]
+
+
+@pytest.mark.network
+def test_a_source_package_of_the_real_archive(tmp_path: Path) -> None:
+    shelf = SourcePackages(store=Store(tmp_path), reporter=Silent(), environment=dict(os.environ))
+    hello = DebianSource(suite="bookworm", package="hello")
+    names = [path.name for path in shelf.files(hello).iterdir()]
+    for part in (".dsc", ".orig.tar.", ".debian.tar."):
+        assert any(part in name for name in names)
+    assert shelf.files(hello).parent == tmp_path / "trees"
