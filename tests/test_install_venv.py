@@ -48,6 +48,18 @@ def test_an_environment_is_a_real_one(tmp_path: Path, place: Path, version: str)
     assert houses.snapshot(env) == before
 
 
+@pytest.mark.parametrize("version", pythons.each())
+def test_a_python_without_site_installs_into_its_own_environment(
+    tmp_path: Path, place: Path, version: str
+) -> None:
+    env, python = tmp_path / "env", pythons.interpreter(version)
+    subprocess.run([str(python), "-m", "venv", "--without-pip", env], check=True)
+    done = houses.install(place, python=str(env / "bin/python"), flags=("-S", "-I"))
+    assert (done.code, done.error) == (0, "")
+    assert subprocess.check_output([env / "bin/app"], text=True) == f"{env}\n"
+    assert (env / f"lib/python{version}/site-packages/app.py").is_file()
+
+
 def test_an_environment_can_be_made_from_another(tmp_path: Path, place: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     assert houses.install(place, "--venv", first).code == 0

@@ -43,9 +43,25 @@ class Scheme:
         return scheme
 
 
+def environment() -> str:
+    """The virtual environment that this Python runs in, or nothing.
+
+    Without site (-S) Python before 3.14 takes no notice of its own: this looks where site would
+    (PEP 405). What was meant for the environment would lie in the Python that it was made of.
+    """
+    if sys.prefix != sys.base_prefix:
+        return sys.prefix
+    if not sys.flags.no_site or not sys.executable:
+        return ""
+    programs = os.path.dirname(os.path.abspath(sys.executable))
+    above = os.path.dirname(programs)
+    marked = any(os.path.isfile(os.path.join(one, "pyvenv.cfg")) for one in (programs, above))
+    return above if marked else ""
+
+
 def in_venv() -> bool:
     """Whether this Python runs in a virtual environment."""
-    return sys.prefix != sys.base_prefix
+    return bool(environment())
 
 
 def from_sysconfig(name: "str | None", values: "dict[str, str]") -> "dict[str, str]":
@@ -92,6 +108,8 @@ def chosen(paths: "dict[str, str]", title: str, headers: str, executable: str = 
 
 def default_scheme() -> Scheme:
     """Where this Python's own packages go."""
+    if environment() not in ("", sys.prefix):
+        return prefix_scheme(environment())
     paths = from_sysconfig(None, {})
     if not in_venv():
         paths = debian_before_sysconfig_knew(paths)
