@@ -8,6 +8,7 @@ import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from crossbuild.carry.channel import Channel
 from crossbuild.carry.line import Line
 from crossbuild.errors import ChannelError
 
@@ -61,6 +62,27 @@ class Bad(Near):
         return super().said(code)
 
 
+class Faulty:
+    """A real channel, each ``each``-th message of which meets a fault."""
+
+    lanes = 1
+
+    def __init__(self, inner: Channel, fault: Fault, each: int, number: Iterator[int]) -> None:
+        self._inner = inner
+        self._fault = fault
+        self._each = each
+        self._number = number
+
+    def run(self, code: str, timeout: float) -> str:
+        number = next(self._number)
+        if number % self._each == self._each - 1:
+            return self._fault(code, lambda text: self._inner.run(text, timeout), number)
+        return self._inner.run(code, timeout)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
 Fault = Callable[[str, Callable[[str], str], int], str]
 
 
@@ -110,6 +132,18 @@ def mail(code: str, run: Callable[[str], str], number: int) -> str:
     there = base64.decodebytes(broken).decode("ascii")
     lines = [line[at : at + 76] for line in there.split("\n") for at in range(0, len(line), 76)]
     return run("\r\n".join(lines) + "\r\n")
+
+
+def limited(limit: int) -> Fault:
+    """No message and no answer may be longer."""
+
+    def run(code: str, ask: Callable[[str], str], number: int) -> str:
+        assert len(code) <= limit
+        printed = ask(code)
+        assert len(printed) <= limit
+        return printed
+
+    return run
 
 
 def flipped(text: str, at: int) -> str:

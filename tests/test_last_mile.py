@@ -6,6 +6,9 @@ to end. Caveat 10, the limit on messages, is the channel's: ``tests/carry``.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import os
 import platform
 import subprocess
 import sys
@@ -17,7 +20,12 @@ from typing import Any
 
 import pytest
 
-from tests import houses, pythons, wheels
+from crossbuild.carry import delivery, push, schemes
+from crossbuild.carry.delivery import Order, Place, PlaceKind
+from crossbuild.carry.line import Line
+from crossbuild.report import Silent
+from tests import channels, houses, pythons, wheels
+from tests.channels import Fault
 from tests.houses import Done
 
 CURRENT = f"3.{sys.version_info[1]}"
@@ -275,6 +283,47 @@ def test_caveat_9_bytes_that_were_changed_on_the_way(tmp_path: Path, place: Path
     assert (done.code, done.error.count("\n")) == (5, 1)
     assert f"{wheel.name} has not the hash that it should have. Copy it again" in done.error
     assert not (tmp_path / "site").exists()
+
+
+LIMIT = 1 << 16
+CHANNELS: dict[str, tuple[Fault, int]] = {
+    "9 lines are broken on the way there": (channels.mail, 1),
+    "9 lines are broken on the way back": (channels.wrapped, 1),
+    "9 noise between the lines": (channels.noise, 1),
+    "9 every third message has a flipped bit": (channels.bit_out, 3),
+    "9 every third answer has a flipped bit": (channels.bit_back, 3),
+    "10 no message is larger than 64 KiB": (channels.limited(LIMIT), 1),
+    "10 every tenth message is cut off": (channels.cut_after, 10),
+    "10 every tenth message is lost": (channels.lost, 10),
+}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", CHANNELS)
+def test_caveats_9_and_10_what_a_channel_does_on_the_way(
+    tmp_path: Path, place: Path, version: str, name: str
+) -> None:
+    plain(place)
+    (place / "padding.bin").write_bytes(bytes(range(256)) * 1024)
+    houses.house(place)
+    poor = tmp_path / "poor.py"
+    poor.write_text(f"{NO_PROCESSES}{MISSING}exec(sys.stdin.read())\n")
+    via = f"exec:{pythons.interpreter(version)} {' '.join(BARE)} {poor}"
+    fault, each = CHANNELS[name]
+    number = itertools.count()
+    line = Line(
+        lambda: channels.Faulty(schemes.opened(via, os.environ), fault, each, number),
+        limit=LIMIT,
+        pause=0.0,
+    )
+    where = Place(kind=PlaceKind.TARGET, path=str(tmp_path / "site"))
+    there = str(tmp_path / "there")
+    order = Order(arguments=(), place=where, home=tmp_path, remote_dir=there, verify=False)
+    with contextlib.closing(line):
+        done = delivery.deliver(push.load(place), order, line, Silent())
+    assert done.exit_code == 0, done.installed
+    assert (done.pushed.resent > 0) == (each > 1)
+    check_whole(tmp_path / "site")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
