@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from crossbuild.cli import reading
 from crossbuild.cli.arguments import Options, parse, wants_json
 from crossbuild.cli.grammar import COMMANDS
 from crossbuild.errors import UsageError
+from crossbuild.excess import Allowance
 from crossbuild.model import Policy
 
 pytestmark = pytest.mark.pure
@@ -42,6 +44,16 @@ def given(line: str) -> dict[str, Any]:
         ("a -qq --no-smoke", {"words": ("a",), "quiet": 2, "smoke": False}),
         ("a --import x --import y.z", {"words": ("a",), "imports": ("x", "y.z")}),
         ("--timeout 1h30m --memory 512M", {"timeout": 5400.0, "memory": 512 << 20}),
+        (
+            "a --allow-floor manylinux_2_28 --allow-floor b=manylinux_2_34",
+            {
+                "words": ("a",),
+                "floors": (
+                    Allowance(name=None, floor=(2, 28)),
+                    Allowance(name=canonicalize_name("b"), floor=(2, 34)),
+                ),
+            },
+        ),
         ("a --policy newest", {"words": ("a",), "policy": Policy.NEWEST}),
         ("cache prune --all", {"command": "cache", "words": ("prune",), "everything": True}),
         ("setup -y -n", {"command": "setup", "yes": True, "dry_run": True}),

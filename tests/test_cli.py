@@ -86,6 +86,12 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
         (["six", *TARGET, "--image", "./no.tar"], 2, "there is no file"),
         (["six", "--target", "debain-11"], 2, "unknown target 'debain-11'"),
         (["six", "--target", "absent.json"], 2, "absent.json cannot be read"),
+        (
+            ["six", "--target", "musllinux_1_2_aarch64", "--allow-floor", "manylinux_2_28"],
+            2,
+            "musllinux_1_2_aarch64 promises none",
+        ),
+        (["six", *TARGET, "--allow-floor", "2.28"], 2, "write manylinux_2_28"),
         (["probe", "six"], 2, "six cannot be read: no such file"),
         (["probe", "--image", "a", "--image", "b"], 2, "one image at a time"),
         (["probe", "--image", "trixie-aarch64", "--python", "3.9"], 2, "has no CPython 3.9"),

@@ -20,6 +20,7 @@ from crossbuild.model import Formats, Wanted
 from crossbuild.net.configuration import Indexes, load
 from crossbuild.pipeline import Request
 from crossbuild.planfile import Planned
+from crossbuild.platforms import Family
 from crossbuild.recipes import Recipes
 from crossbuild.target import Target
 from crossbuild.targets import choice
@@ -109,12 +110,18 @@ def target(options: Options, around: Surroundings) -> Target:
             "manylinux_2_28_x86_64, musllinux_1_2_aarch64, linux_aarch64, or a name that "
             "`crossbuild targets` lists.",
         )
-    return choice.target(
+    found = choice.target(
         options.target,
         options.python,
         default_python=f"{sys.version_info[0]}.{sys.version_info[1]}",
         directory=around.directory,
     )
+    if options.floors and found.family is not Family.MANYLINUX:
+        raise UsageError(
+            f"--allow-floor lifts a floor of glibc, and {found.platform} promises none",
+            remedy="Leave it out, or make the wheels for a manylinux target.",
+        )
+    return found
 
 
 def doubts(options: Options) -> tuple[str, ...]:
