@@ -190,7 +190,7 @@ def older(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> CLibrary:
             "libc.so.6": stubs.library("libc.so.6", "int old, mid;", script=base),
             "libdl.so.2": stubs.library("libdl.so.2", "int moved;", script=base),
         },
-        shim=stubs.library("libshim-01234567.so", "int fresh(void){return 5;}"),
+        shims=(stubs.library("libshim-01234567.so", "int fresh(void){return 5;}"),),
     )
 
 

@@ -54,8 +54,6 @@ class _Fitting:
             return None
         info = self.contents.elves[member]
         more = sorted(found.libraries - {_C_LIBRARY, *info.needed})
-        if found.shimmed:
-            more.append(self.library.shim.name)
         if not more:
             return found
         patched = self._needing(data, PurePosixPath(member).name, more, info.search)
@@ -88,7 +86,7 @@ def fit(
         contents=contents,
         excess=excess,
         library=library,
-        offers=rebinding.offered(library.stubs, library.shim),
+        offers=rebinding.offered(library.stubs, library.shims),
         scratch=scratch,
     )
     found = dict(fitting.fits())
@@ -96,15 +94,21 @@ def fit(
         return contents.path, ()
     made = scratch / "fitted" / contents.path.name
     made.parent.mkdir()
-    _rewrite(contents.path, made, found, library.shim)
+    _rewrite(contents.path, made, found, library.shims)
     return made, tuple(
         Fit(library=PurePosixPath(member).name, symbols=bound.symbols)
         for member, bound in found.items()
     )
 
 
-def _rewrite(old: Path, new: Path, found: Mapping[str, Rebound], shim: Path) -> None:
-    places = {f"{PurePosixPath(name).parent}" for name, bound in found.items() if bound.shimmed}
+def _rewrite(old: Path, new: Path, found: Mapping[str, Rebound], shims: tuple[Path, ...]) -> None:
+    """Copy a wheel, with what was bound anew in it and the shims that it needs beside."""
+    added = {
+        f"{PurePosixPath(member).parent}/{shim.name}": shim
+        for member, bound in found.items()
+        for shim in shims
+        if shim.name in bound.libraries
+    }
     with zipfile.ZipFile(old) as source, zipfile.ZipFile(new, "w") as made:
         for item in source.infolist():
             if item.filename in found:
@@ -112,5 +116,5 @@ def _rewrite(old: Path, new: Path, found: Mapping[str, Rebound], shim: Path) -> 
                 continue
             with source.open(item) as stream, made.open(item, "w") as output:
                 shutil.copyfileobj(stream, output)
-        for place in sorted(places):
-            made.write(shim, f"{place}/{shim.name}")
+        for place, shim in sorted(added.items()):
+            made.write(shim, place)

@@ -9,7 +9,7 @@ own -L comes before LIBRARY_PATH.
 
     floor/lib      the C library's stubs, its start files, and scripts that lead to the stubs
     floor/bin/ld   the image's linker, with two options
-    floor/shim     a library with what newer C libraries offer (shim.c)
+    floor/shim     libraries with what newer ones offer (shim.c, shimxx.c)
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ exec /usr/bin/ld --allow-shlib-undefined "-L${0%/bin/ld}/lib" "$@"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CLibrary:
-    """The target's C library: its ``stubs`` by name, and the ``shim`` for what it has not."""
+    """The target's C library: its ``stubs`` by name, and the ``shims`` for what it has not."""
 
     stubs: Mapping[str, Path]
-    shim: Path
+    shims: tuple[Path, ...]
 
 
 def c_library(tree: Path) -> CLibrary | None:
     """Find the C library in a toolchain's tree; None where it has none with a floor."""
-    shim = next((tree / "floor/shim").glob("*.so"), None)
+    shims = tuple(sorted((tree / "floor/shim").glob("*.so")))
     libraries = Layout(root=tree).libraries
     stubs = {path.name: path for path in libraries.glob("lib*.so.*") if _STUB.search(path.name)}
-    return CLibrary(stubs=stubs, shim=shim) if shim else None
+    return CLibrary(stubs=stubs, shims=shims) if shims else None
 
 
 def install(zig: Zig, layout: Layout) -> None:
@@ -63,27 +63,37 @@ def install(zig: Zig, layout: Layout) -> None:
     linker.parent.mkdir()
     linker.write_text(_LINKER, encoding="ascii")
     linker.chmod(0o755)
-    _shim(zig, layout)
+    _shims(zig, layout)
 
 
-def _shim(zig: Zig, layout: Layout) -> None:
-    """Compile the shim; its name is that of its content, for a process may load two of them."""
-    source = Path(__file__).with_name("shim.c")
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:8]
-    made = layout.root / f"floor/shim/libcrossbuild_shim-{digest}.so"
-    made.parent.mkdir()
-    built = layout.work / "shim.o"
-    config = f"--config={layout.configuration}"
-    options = ["-std=c11", "-O2", "-fPIC", "-fno-builtin", "-Wall", "-Wextra", "-Werror"]
-    zig.clang([config, *options, "-c", source, "-o", built], cache=layout.work)
-    zig.run(
-        [
-            *("ld.lld", "-shared", "-s", "--no-undefined", "-z", "relro", "-soname", made.name),
-            *("-o", made, built, f"-L{layout.libraries}"),
-            *("--as-needed", "-lc", "-lresolv", "-lbuiltins"),
-        ],
-        cache=layout.work,
-    )
+def _shims(zig: Zig, layout: Layout) -> None:
+    """Compile the shims, that for C++ apart: it needs a library that C has no use for."""
+    place = layout.root / "floor/shim"
+    place.mkdir()
+    stub = _object(zig, layout, "shimxx.c", "-DSTUB", "-w")
+    standard = layout.work / "libstdc++.so.6"
+    _link(zig, layout, standard, stub)
+    for source, library in (("shim.c", "-lresolv"), ("shimxx.c", f"-l:{standard.name}")):
+        # Named after its content, for a process may load those of two crossbuilds.
+        digest = hashlib.sha256(Path(__file__).with_name(source).read_bytes()).hexdigest()[:8]
+        made = place / f"libcrossbuild_{Path(source).stem}-{digest}.so"
+        built = _object(zig, layout, source, "-Wall", "-Wextra", "-Werror")
+        _link(zig, layout, made, built, library)
+
+
+def _object(zig: Zig, layout: Layout, source: str, *options: str) -> Path:
+    made = layout.work / f"{source}{options[0]}.o"
+    usual = ["-std=c11", "-O2", "-fPIC", "-fno-builtin", f"--config={layout.configuration}"]
+    path = Path(__file__).with_name(source)
+    zig.clang([*usual, *options, "-c", path, "-o", made], cache=layout.work)
+    return made
+
+
+def _link(zig: Zig, layout: Layout, made: Path, built: Path, *libraries: str) -> None:
+    words: list[str | Path] = ["ld.lld", "-shared", "-s", "--no-undefined", "-z", "relro"]
+    words += ["-soname", made.name, "-o", made, built]
+    words += [f"-L{layout.work}", f"-L{layout.libraries}", *libraries]
+    zig.run([*words, "--as-needed", "-lc", "-lbuiltins"], cache=layout.work)
 
 
 def environment(mount: str) -> Mapping[str, str]:

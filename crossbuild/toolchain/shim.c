@@ -7,7 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
+#include <time.h>
 #include <unistd.h>
 
 #define HAS(minor) (__GLIBC_MINOR__ >= (minor))
@@ -203,6 +204,27 @@ int fcntl64(int file, int command, ...)
 #endif
 
 #if !HAS(30)
+/* The clock of a condition is its own business since 2.30; before, only the wall clock will do. */
+int pthread_cond_clockwait(pthread_cond_t *condition, pthread_mutex_t *mutex, clockid_t clock,
+                           const struct timespec *end)
+{
+    struct timespec there, wall;
+    if (clock == CLOCK_REALTIME)
+        return pthread_cond_timedwait(condition, mutex, end);
+    if (clock_gettime(clock, &there) != 0 || clock_gettime(CLOCK_REALTIME, &wall) != 0)
+        return EINVAL;
+    wall.tv_sec += end->tv_sec - there.tv_sec;
+    wall.tv_nsec += end->tv_nsec - there.tv_nsec;
+    if (wall.tv_nsec < 0) {
+        wall.tv_nsec += 1000000000;
+        wall.tv_sec--;
+    } else if (wall.tv_nsec >= 1000000000) {
+        wall.tv_nsec -= 1000000000;
+        wall.tv_sec++;
+    }
+    return pthread_cond_timedwait(condition, mutex, &wall);
+}
+
 pid_t gettid(void) { return (pid_t)syscall(SYS_gettid); }
 #endif
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,30 +27,31 @@ from crossbuild.wheels.elf import Need, SymbolVersion
 _UNVERSIONED = 1
 """VER_NDX_GLOBAL: whoever offers the symbol will do."""
 _HIDDEN = 0x8000
+_ALIKE = frozenset({"_ZNSt18condition_variable4waitERSt11unique_lockISt5mutexE"})
+"""What every libstdc++ has, under whichever version, and all of them alike."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Offers:
     """What a C library offers: ``symbols`` with the version that links get, by library.
 
-    ``shim`` are those that a library beside it has.
+    ``shims`` maps those that libraries beside it have to these libraries.
     """
 
     symbols: Mapping[str, SymbolVersion]
-    shim: frozenset[str] = frozenset()
+    shims: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rebound:
     """A library bound anew. ``libraries`` have to be among those it needs, besides the C library.
 
-    ``symbols`` are what was bound elsewhere; ``shimmed``: some of them to the shim.
+    ``symbols`` are what was bound elsewhere.
     """
 
     data: bytes
     libraries: frozenset[str]
     symbols: tuple[str, ...]
-    shimmed: bool
 
 
 @dataclass(kw_only=True, slots=True)
@@ -58,17 +59,18 @@ class _Moves:
     """Where symbols are bound to: the new number in DT_VERSYM of each place."""
 
     numbers: dict[int, int] = field(default_factory=dict)
-    symbols: dict[str, bool] = field(default_factory=dict)
+    symbols: dict[str, None] = field(default_factory=dict)
     libraries: set[str] = field(default_factory=set)
 
 
-def offered(stubs: Mapping[str, Path], shim: Path) -> Offers:
+def offered(stubs: Mapping[str, Path], shims: Iterable[Path]) -> Offers:
     """Read what the stubs of a C library offer; they map its libraries' names to files."""
     symbols: dict[str, SymbolVersion] = {}
     for library, path in sorted(stubs.items()):
         for name, version in _defined(path):
             symbols.setdefault(name, SymbolVersion(library=library, name=version))
-    return Offers(symbols=symbols, shim=frozenset(name for name, _ in _defined(shim)))
+    beside = {name: shim.name for shim in shims for name, _ in _defined(shim)}
+    return Offers(symbols=symbols, shims=beside)
 
 
 def rebind(
@@ -99,31 +101,33 @@ def rebind(
         data=bytes(changed),
         libraries=frozenset(moves.libraries),
         symbols=tuple(moves.symbols),
-        shimmed=any(moves.symbols.values()),
     )
 
 
 def _moved(place: int, symbol: str, kept: list[Need], offers: Offers, moves: _Moves) -> bool:
     """Find a symbol a new binding. The loader goes by a version's name, not by its library."""
     offer = offers.symbols.get(symbol)
-    if offer is None:
-        if symbol not in offers.shim:
-            return False
-        moves.numbers[place] = _UNVERSIONED
-        moves.symbols[symbol] = True
-        return True
-    number = next((need.number for need in kept if need.version.name == offer.name), None)
+    if offer is not None:
+        number = next((need.number for need in kept if need.version.name == offer.name), None)
+        library: str | None = offer.library
+    else:
+        library = offers.shims.get(symbol)
+        number = _UNVERSIONED if library or symbol in _ALIKE else None
     if number is None:
         return False
     moves.numbers[place] = number
-    moves.symbols[symbol] = False
-    moves.libraries.add(offer.library)
+    moves.symbols[symbol] = None
+    if library:
+        moves.libraries.add(library)
     return True
 
 
 def _harmless(need: Need, kept: list[Need], offers: Offers) -> Need | None:
     """A version for the place of one that nothing wants any more: the same library has it too."""
     library = need.version.library
+    same = next((other for other in kept if other.version.library == library), None)
+    if same is not None:
+        return same
     has = {offer.name for offer in offers.symbols.values() if offer.library == library}
     return next((other for other in kept if other.version.name in has), None)
 

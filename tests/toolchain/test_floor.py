@@ -30,25 +30,30 @@ def test_a_tree_without_a_floor_has_no_c_library(tmp_path: Path) -> None:
 
 
 def test_what_links_at_the_floor_get_is_offered(library: CLibrary) -> None:
-    symbols = rebinding.offered(library.stubs, library.shim).symbols
+    symbols = rebinding.offered(library.stubs, library.shims).symbols
     assert symbols["log"] == SymbolVersion(library="libm.so.6", name="GLIBC_2.17")
     assert symbols["dlopen"] == SymbolVersion(library="libdl.so.2", name="GLIBC_2.17")
     assert symbols["pthread_create"].library == "libpthread.so.0"
     assert "getentropy" not in symbols
 
 
-def test_the_shim_has_what_is_new_and_needs_nothing_new(library: CLibrary) -> None:
-    shim = rebinding.offered(library.stubs, library.shim).shim
-    assert {"stat", "fstat64", "arc4random_buf", "__isoc23_strtol", "res_nsearch"} <= shim
-    assert not shim & {"log", "dlopen", "memcpy", "malloc"}
-    info = elf.read(io.BytesIO(library.shim.read_bytes()), library.shim.name)
-    assert {version.name for version in info.versions} == {"GLIBC_2.17"}
-    assert set(info.needed) == {"libc.so.6", "libresolv.so.2"}
-    assert info.soname == library.shim.name
+def test_the_shims_have_what_is_new_and_need_nothing_new(library: CLibrary) -> None:
+    c, cxx = library.shims
+    shims = rebinding.offered(library.stubs, library.shims).shims
+    for name in ("stat", "fstat64", "arc4random_buf", "__isoc23_strtol", "res_nsearch"):
+        assert shims[name] == c.name
+    for name in ("_ZNSt13runtime_errorC2EOS_", "_ZSt28__throw_bad_array_new_lengthv", "_ZdlPvm"):
+        assert shims[name] == cxx.name
+    assert not shims.keys() & {"log", "dlopen", "memcpy", "malloc", "_ZdlPv"}
+    infos = [elf.read(io.BytesIO(path.read_bytes()), path.name) for path in library.shims]
+    assert {version.name for info in infos for version in info.versions} == {"GLIBC_2.17"}
+    assert set(infos[0].needed) == {"libc.so.6", "libresolv.so.2"}
+    assert set(infos[1].needed) == {"libstdc++.so.6"}
+    assert [info.soname for info in infos] == [path.name for path in library.shims]
 
 
 def test_what_leads_gccs_links_to_the_floor(library: CLibrary) -> None:
-    there = library.shim.parent.parent
+    there = library.shims[0].parent.parent
     names = {path.name for path in (there / "lib").iterdir()}
     assert {"libc.so", "libc.so.6", "libm.so", "Scrt1.o", "libc_nonshared.a"} <= names
     assert not names & {"crti.o", "libgcc.a", "libstdc++.a", "libunwind.so", "libc++.a"}

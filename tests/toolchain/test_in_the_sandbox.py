@@ -183,6 +183,34 @@ double answer(double x)
 }
 """
 
+MOVED = r"""
+#include <condition_variable>
+#include <sstream>
+#include <stdexcept>
+extern "C" int pthread_cond_clockwait(pthread_cond_t *, pthread_mutex_t *, clockid_t,
+                                      const struct timespec *);
+extern "C" const char *moved()
+{
+    static std::string said;
+    std::ostringstream text;
+    pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
+    pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    struct timespec soon;
+    clock_gettime(CLOCK_MONOTONIC, &soon);
+    soon.tv_sec += 1;
+    pthread_mutex_lock(&mutex);
+    text << (pthread_cond_clockwait(&condition, &mutex, CLOCK_MONOTONIC, &soon) == ETIMEDOUT) + 40;
+    try {
+        std::runtime_error first("caught");
+        throw std::runtime_error(std::move(first));
+    } catch (const std::exception &error) {
+        text << " " << error.what();
+    }
+    said = text.str();
+    return said.c_str();
+}
+"""
+
 BY_GCC = r"""
 import ctypes, glob, os, struct, subprocess
 os.chdir("/work")
@@ -192,15 +220,21 @@ env = dict(os.environ, PATH="/usr/bin:/bin", **FOREIGN)
 subprocess.run(["gcc", "-O2", "-fPIC", "-shared", "-L/usr/lib/aarch64-linux-gnu", "old.c",
                 "-o", "old.so"], check=True, env=env)
 subprocess.run(["g++", "-O2", "main.cpp", "-o", "main"], check=True, env=env)
+shim, shimxx = sorted(glob.glob("/opt/crossbuild/toolchain/floor/shim/*.so"))
+open("moved.cpp", "w").write(MOVED)
+subprocess.run(["g++", "-O0", "-fPIC", "-shared", "moved.cpp", shim, shimxx, "-o", "moved.so",
+                "-Wl,-rpath," + os.path.dirname(shim)], check=True, env=env)
 answer = ctypes.CDLL("/work/old.so").answer
 answer.restype, answer.argtypes = ctypes.c_double, [ctypes.c_double]
-(shim,) = glob.glob("/opt/crossbuild/toolchain/floor/shim/*.so")
 shim, room = ctypes.CDLL(shim), ctypes.create_string_buffer(512)
 assert shim.stat(b"/nowhere", room) == -1 and shim.stat(b"/work", room) == 0
 assert struct.unpack_from("Q", room, 8)[0] == os.stat("/work").st_ino
 assert shim.getentropy(room, 257) == -1 and shim.getentropy(room, 256) == 0
 assert len(set(room.raw[:256])) > 100
 assert {shim.arc4random_uniform(3) for _ in range(99)} == {0, 1, 2}
+moved = ctypes.CDLL("/work/moved.so").moved
+moved.restype = ctypes.c_char_p
+assert moved() == b"41 caught", moved()
 assert shim.strlcpy(room, b"abcdef", 4) == 6 and room.value == b"abc"
 assert shim.strlcat(room, b"defgh", 6) == 8 and room.value == b"abcde"
 print(answer(3.0), subprocess.run(["./main"], check=True, stdout=subprocess.PIPE).stdout.decode())
@@ -210,7 +244,7 @@ print(answer(3.0), subprocess.run(["./main"], check=True, stdout=subprocess.PIPE
 def test_the_images_own_compilers_link_at_the_floor(box: Box, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     foreign = dict(box.toolchain.foreign)
-    script.write_text(f"OLD_C = {OLD_C!r}\nFOREIGN = {foreign!r}\n{BY_GCC}")
+    script.write_text(f"OLD_C = {OLD_C!r}\nMOVED = {MOVED!r}\nFOREIGN = {foreign!r}\n{BY_GCC}")
     said = box.run(script, ("/work/old.so", tmp_path / "old.so"))
     assert said.split() == ["10.0", "ran"]
     with (tmp_path / "old.so").open("rb") as stream:
