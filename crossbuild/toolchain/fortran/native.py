@@ -24,6 +24,7 @@ from crossbuild.report import Reporter, waiting
 from crossbuild.store import Store
 from crossbuild.target import Target
 from crossbuild.toolchain.compiler import Zig
+from crossbuild.toolchain.fronts.front import compile_front
 from crossbuild.toolchain.zig import MOUNT as C_MOUNT
 from crossbuild.toolchain.zig import Toolchain
 
@@ -130,23 +131,12 @@ def _without_threads(library: Path, arch: Arch, zig: Zig, work: Path) -> None:
 
 def _front(root: Path, arch: Arch, zig: Zig, work: Path) -> None:
     """Compile the program that builds call, under each of its names."""
-    built = work / "gfortran.o"
     compiler = f"{MOUNT}/usr/bin/{arch.triplet}-gfortran-{_GCC}"
-    named = {"COMPILER": compiler, "TOOLS": C_MOUNT}
-    zig.clang(
-        [
-            *(f"--target={host.machine()}-linux-gnu", "-std=c11", "-Os", "-ffreestanding"),
-            *("-fno-builtin", "-fno-stack-protector", "-fno-asynchronous-unwind-tables"),
-            *("-nostdinc", "-isystem", zig.library / "include"),
-            *("-I", Path(__file__).parent.parent),
-            *(f'-D{name}="{path}"' for name, path in named.items()),
-            *("-c", Path(__file__).with_name("gfortran.c"), "-o", built),
-        ],
-        cache=work,
-    )
+    texts = {"COMPILER": compiler, "TOOLS": C_MOUNT}
+    made = work / "gfortran"
+    compile_front(zig, Path(__file__).with_name("gfortran.c"), made, texts)
     (root / "bin").unlink()
     (root / "bin").mkdir()
-    program = root / "bin" / "gfortran"
-    zig.run(["ld.lld", "-static", "-s", "-o", program, built], cache=work)
+    made.rename(root / "bin" / "gfortran")
     for name in ("f95", "f77", f"{arch.triplet}-gfortran"):
         (root / "bin" / name).symlink_to("gfortran")

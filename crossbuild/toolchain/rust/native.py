@@ -26,6 +26,7 @@ from crossbuild.report import Message, Reporter, waiting
 from crossbuild.store import Store
 from crossbuild.target import Target
 from crossbuild.toolchain.compiler import Zig
+from crossbuild.toolchain.fronts.front import compile_front
 from crossbuild.toolchain.rust import crates
 from crossbuild.toolchain.zig import MOUNT as C_MOUNT
 from crossbuild.toolchain.zig import Toolchain
@@ -205,18 +206,8 @@ def _finish(root: Path, zig: Zig) -> None:
 def _host_cc(root: Path, zig: Zig) -> None:
     work = root / "work"
     work.mkdir()
-    built = work / "hostcc.o"
-    named = {"ROOT": MOUNT, "LIBRARIES": f"{MOUNT}/{_LIBRARIES}", "LOADER": f"{MOUNT}/{_LOADER}"}
-    zig.clang(
-        [
-            *("--target=x86_64-linux-gnu", "-std=c11", "-Os", "-ffreestanding", "-fno-builtin"),
-            *("-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-nostdinc"),
-            *("-isystem", zig.library / "include"),
-            *("-I", Path(__file__).parent.parent),
-            *(f'-D{name}="{path}"' for name, path in named.items()),
-            *("-c", Path(__file__).with_name("hostcc.c"), "-o", built),
-        ],
-        cache=work,
-    )
-    zig.run(["ld.lld", "-static", "-s", "-o", root / "bin" / "host-cc", built], cache=work)
+    texts = {"ROOT": MOUNT, "LIBRARIES": f"{MOUNT}/{_LIBRARIES}", "LOADER": f"{MOUNT}/{_LOADER}"}
+    made = work / "host-cc"
+    compile_front(zig, Path(__file__).with_name("hostcc.c"), made, texts)
+    made.rename(root / "bin" / "host-cc")
     shutil.rmtree(work)
