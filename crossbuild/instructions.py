@@ -89,6 +89,15 @@ def signed(target: Target, suffix: str) -> Step:
     )
 
 
+def with_pip(target: Target) -> Step:
+    """How to get the pip that is in the wheelhouse."""
+    return Step(
+        english="pip itself is in here. To install it, too, where there is none:",
+        chinese="本目录带有 pip。目标机器没有 pip 时，可以一并安装：",
+        commands=(f"{interpreter(target)} install.py --bootstrap-pip",),
+    )
+
+
 def interpreter(target: Target) -> str:
     """The target's Python as one types it."""
     told = target.reported.executable if target.reported else None

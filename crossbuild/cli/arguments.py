@@ -58,6 +58,8 @@ class Options:
     split: int | None = None
     stored: bool = False
     sign: Path | None = None
+    with_modules: tuple[str, ...] | None = None
+    carry_pip: bool = False
     line: bool = False
     policy: Policy = Policy.WHEEL_FIRST
     formats: tuple[tuple[str, str], ...] = ()

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from packaging.requirements import Requirement
 from rich.text import Text
 
-from crossbuild import wording
+from crossbuild import pipeline, wording
 from crossbuild.cli import request
 from crossbuild.cli.page import Page, said
 from crossbuild.cli.screen import Answer
 from crossbuild.errors import EXIT_OK, UsageError
-from crossbuild.packing import bundling
+from crossbuild.model import Wanted
+from crossbuild.packing import bundling, cargo, guiding
 from crossbuild.packing.bundling import Bundle
 from crossbuild.packing.order import Form, Order
+from crossbuild.pipeline import Request
 from crossbuild.store import Store
 
 if TYPE_CHECKING:
@@ -35,16 +39,40 @@ def bundle(call: Call) -> Answer:
         split=options.split,
         stored=options.stored,
         key=options.sign,
+        modules=options.with_modules,
+        home=call.around.home,
     )
     store = Store(request.cache(options, call.around))
     store.sweep()
-    with store.scratch("bundle") as scratch:
+    with store.scratch("bundle") as scratch, store.scratch("pip") as house:
+        if options.carry_pip:
+            order = replace(order, pip=_pip(call, order, house / "wheelhouse"))
         made = bundling.pack(order, scratch)
     return Answer(
         code=EXIT_OK,
         document=_document(made),
         show=lambda page: _shown(page, made),
     )
+
+
+def _pip(call: Call, order: Order, house: Path) -> Path:
+    """The newest pip that runs on the target's Python, from the user's index.
+
+    Raises UsageError where the wheelhouse does not say for which that is, and as ``fetch`` does.
+    """
+    target = guiding.target_of(cargo.read(order.wheelhouse))
+    if target is None:
+        raise UsageError(
+            f"{order.wheelhouse} does not say for which Python it is",
+            remedy="--with-pip needs the crossbuild-report.json of the wheelhouse.",
+        )
+    wanted = Wanted(requirements=(Requirement("pip"),))
+    limits = request.limits(call.options)
+    asked = Request(wanted=wanted, target=target, output=house, limits=limits)
+    with call.services(request.indexes(call.options, call.around)) as services:
+        pipeline.fetch(asked, services)
+    (wheel,) = house.glob("pip-*.whl")
+    return wheel
 
 
 def _document(made: Bundle) -> dict[str, object]:
@@ -57,6 +85,7 @@ def _document(made: Bundle) -> dict[str, object]:
         "size": made.size,
         "sha256": made.sha256,
         "parts": list(made.parts),
+        "notes": list(made.notes),
     }
 
 
@@ -64,6 +93,8 @@ def _shown(page: Page, made: Bundle) -> None:
     kind = "directory" if made.form is Form.DIRECTORY else made.form.value
     text = f"{made.output}  {wording.count(made.files, 'file')}, {wording.size(made.size)}, {kind}"
     page.write(Text(text, "bold"))
+    for note in made.notes:
+        page.write(said(page, "note", note))
     if made.split_for:
         page.write(said(page, "note", f"In parts, because {made.split_for}: 4 GiB at most a file"))
     if made.parts:

@@ -141,7 +141,7 @@ COMMANDS: Mapping[str, Command] = {
     "bundle": Command(
         words="DIR",
         summary="pack a wheelhouse for its way: one file, or parts for sticks and mails",
-        groups=(PACKING, GENERAL),
+        groups=(PACKING, INDEX, GENERAL),
         examples=(
             "crossbuild bundle wheelhouse --format pyz   # there: python3 wheelhouse.pyz install",
             "crossbuild bundle wheelhouse --split 100M   # there: python3 join.py",

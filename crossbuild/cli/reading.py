@@ -50,6 +50,15 @@ def part_size(text: str) -> int:
         raise ValueError(f"{text!r} is not a size; write 100M, 1G or fat32") from error
 
 
+def modules(text: str) -> tuple[str, ...]:
+    """Read a comma list of modules' names; ``none`` is none."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise ValueError(f"{name!r} is no name of a module")
+    return () if names == ["none"] else tuple(names)
+
+
 def bundle_form(text: str) -> Form:
     """Read a bundle's format."""
     try:

@@ -350,5 +350,18 @@ PACKING = Group(
             read=path,
             help="sign it with KEY, of minisign or ssh-keygen (there: install.py --verify-key)",
         ),
+        Option(
+            names=("--with-pip",),
+            dest="carry_pip",
+            help="carry the newest pip for its Python, too (there: install.py --bootstrap-pip)",
+        ),
+        Option(
+            names=("--with-modules",),
+            dest="with_modules",
+            metavar="NAMES",
+            read=reading.modules,
+            help="bring standard modules its Python lacks: json,zipfile (default: what the "
+            "probe missed); none",
+        ),
     ),
 )

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import IO
@@ -16,7 +16,16 @@ from crossbuild import replacing
 from crossbuild.disk import full_guarded, guarded, sync
 from crossbuild.errors import StorageError, UsageError
 from crossbuild.instructions import NAME as README
-from crossbuild.packing import archives, cargo, filesystems, guiding, running, signing, storing
+from crossbuild.packing import (
+    archives,
+    cargo,
+    filesystems,
+    guiding,
+    modules,
+    running,
+    signing,
+    storing,
+)
 from crossbuild.packing.archives import Sink
 from crossbuild.packing.cargo import REPORT, SUMS, Cargo
 from crossbuild.packing.order import FAT32_LIMIT, Form, Order
@@ -30,7 +39,7 @@ class Bundle:
     """What was packed: ``output`` is the file or directory, ``parts`` the names of its parts.
 
     ``sha256`` is that of the whole file, None for a directory; ``size`` in bytes. ``split_for``
-    says why it is in parts although nobody asked for them.
+    says why it is in parts although nobody asked for them, ``notes`` what else is to be known.
     """
 
     form: Form
@@ -40,6 +49,7 @@ class Bundle:
     sha256: str | None = None
     parts: tuple[str, ...] = ()
     split_for: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -66,14 +76,35 @@ def pack(order: Order, scratch: Path) -> Bundle:
     """
     if order.split and order.form is Form.DIRECTORY:
         raise UsageError("a directory is not split", remedy="Give --format tar with --split.")
-    load = cargo.read(order.wheelhouse)
-    if order.stored:
-        load = storing.stored(load, scratch)
+    load, notes = _prepared(order, cargo.read(order.wheelhouse), scratch)
+    return replace(_packed(order, load), notes=notes)
+
+
+def _prepared(order: Order, load: Cargo, scratch: Path) -> tuple[Cargo, tuple[str, ...]]:
+    """The wheelhouse with all that was asked for besides, and what has to be said of that."""
+    whole = load
+    notes: tuple[str, ...] = ()
     target = guiding.target_of(load)
+    if target:
+        load, notes = modules.completed(load, order.modules, target, order.home, scratch)
+    elif order.modules:
+        raise UsageError(
+            f"{order.wheelhouse} does not say for which Python it is",
+            remedy="--with-modules needs the crossbuild-report.json of the wheelhouse.",
+        )
+    if order.pip:
+        load = cargo.changed(load, [cargo.item_of(order.pip.parent, order.pip.name)], scratch)
+    if order.stored:
+        load = storing.stored(load, scratch / "stored")
+    suffix = signing.suffix_of(order.key) if order.key else None
+    if target and (suffix or load is not whole):
+        load = guiding.inside(load, target, suffix, scratch)
     if order.key:
-        if target:
-            load = guiding.inside(load, target, signing.suffix_of(order.key), scratch)
         load = signing.signed(load, order.key, scratch)
+    return load, notes
+
+
+def _packed(order: Order, load: Cargo) -> Bundle:
     if order.form is Form.DIRECTORY:
         return _directory(order, load)
     if order.split:

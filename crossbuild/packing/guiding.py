@@ -39,10 +39,13 @@ def packages(load: Cargo) -> list[str]:
     return [f"{name} {version}" for name, version in names]
 
 
-def inside(load: Cargo, target: Target, suffix: str, scratch: Path) -> Cargo:
-    """The wheelhouse with instructions that tell of its signature, too."""
-    step = instructions.signed(target, suffix)
-    text = instructions.wheelhouse(target, packages(load), [step])
+def inside(load: Cargo, target: Target, suffix: str | None, scratch: Path) -> Cargo:
+    """The wheelhouse with instructions for what it holds now; ``suffix`` is of its signature."""
+    steps = [instructions.signed(target, suffix)] if suffix else []
+    names = packages(load)
+    if "pip" in (name.partition(" ")[0] for name in names):
+        steps.append(instructions.with_pip(target))
+    text = instructions.wheelhouse(target, names, steps)
     readme = cargo.written(scratch, instructions.NAME, text.encode())
     return cargo.changed(load, [readme], scratch)
 

@@ -25,7 +25,9 @@ class Order:
     """What is to be packed, and how.
 
     ``split``: bytes of a part, None: one file. ``stored``: wheels without compression.
-    ``key``: what SHA256SUMS is signed with.
+    ``key``: what SHA256SUMS is signed with. ``modules`` are of the standard library, None: those
+    that a probe found missing; an interpreter to take them from may be in ``home``. ``pip`` is a
+    wheel of pip to carry, too.
     """
 
     wheelhouse: Path
@@ -34,6 +36,9 @@ class Order:
     split: int | None = None
     stored: bool = False
     key: Path | None = None
+    modules: tuple[str, ...] | None = None
+    home: Path = Path()
+    pip: Path | None = None
 
     @property
     def name(self) -> str:

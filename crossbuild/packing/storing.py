@@ -29,9 +29,10 @@ def stored(load: Cargo, scratch: Path) -> Cargo:
     """The wheelhouse with wheels that need no decompression, and hashes that are theirs.
 
     Members, their order, times and modes, and so RECORD, are as they were. The same wheels give
-    the same bytes. New files are written to ``scratch``. Raises IntegrityError for a wheel that
+    the same bytes. ``scratch`` is made, for the new files. Raises IntegrityError for a wheel that
     cannot be read.
     """
+    scratch.mkdir()
     pairs = [(item, _repacked(item, scratch)) for item in load.wheels]
     renewed = {old.name: (old, new) for old, new in pairs}
     texts = _texts(load, renewed)

@@ -22,7 +22,7 @@ NAMES = ("alpha", "beta")
 """The packages in it; beta asks for alpha."""
 
 
-def wheelhouse(directory: Path, *more: Path) -> Path:
+def wheelhouse(directory: Path, *more: Path, target: Target = TARGET) -> Path:
     """Make one of two pure packages and what is given, in a new directory."""
     made = directory / "made"
     made.mkdir()
@@ -35,14 +35,14 @@ def wheelhouse(directory: Path, *more: Path) -> Path:
     ]
     output = directory / "wheelhouse"
     with bundle.staging(output) as staging:
-        bundle.fill(staging, [verified(path) for path in paths], TARGET)
+        bundle.fill(staging, [verified(path) for path in paths], target)
         packages = [
             {"file": path.name, "sha256": hash_of(path), "size": path.stat().st_size}
             for path in paths
         ]
         report = {
             "schema": "crossbuild-report/1",
-            "target": TARGET.to_json(),
+            "target": target.to_json(),
             "packages": packages,
         }
         bundle.publish(staging, output, report)
