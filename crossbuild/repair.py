@@ -72,7 +72,7 @@ def repair(
         made = Path(scratch, grafted.name)
         canonical.rewrite(grafted, made, canonical.epoch(raw.path))
         repaired = wheel.read(made)
-        _judge(repaired, target)
+        _judge(repaired, target, c_library, _library_paths(target, root))
         made = made.replace(output / made.name)
     return RepairedWheel(
         path=made,
@@ -194,24 +194,31 @@ def _missing(contents: WheelContents, target: Target, root: Root, places: list[P
     ]
 
 
-def _judge(contents: WheelContents, target: Target) -> None:
+def _judge(
+    contents: WheelContents, target: Target, c_library: CLibrary | None, places: list[Path]
+) -> None:
     """Raise FloorError when any file of the wheel needs a newer symbol than the floor has."""
     promise = promises.of(target)
     if promise is None:
         return
-    beyond = [
-        (member, version)
+    beyond = {
+        _excess(contents, member, version): version
         for member, info in contents.elves.items()
         for version in sorted(info.versions)
         if machines.same(info, target.arch)
         and promise.offers(version.library)
         and not promise.keeps(version)
-    ]
+    }
+    for member, symbol, version in (
+        fitting.dangling(contents, c_library, places) if c_library else ()
+    ):
+        if not promise.keeps(version):
+            beyond[f"{member} needs {version.name} of {version.library} ({symbol})"] = version
     if not beyond:
         return
-    shown = "; ".join(_excess(contents, member, version) for member, version in beyond[:_SHOWN])
+    shown = "; ".join(list(beyond)[:_SHOWN])
     more = f"; and {len(beyond) - _SHOWN} more" if len(beyond) > _SHOWN else ""
-    lowest = promises.lowest(target, (version for _, version in beyond))
+    lowest = promises.lowest(target, beyond.values())
     raise FloorError(f"{_subject(contents, target)}: {shown}{more}", needs=lowest)
 
 

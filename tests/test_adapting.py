@@ -170,6 +170,7 @@ def test_stale_c_is_written_anew_and_the_next_run_knows(old: Old, tmp_path: Path
     plan = old.plan("old")
     found, engine = old.made(plan, FAILED, Outcome(), made(tmp_path))
     assert isinstance(found, VerifiedWheel)
+    assert found.provenance.added == ()
     assert "cython -2 -I . --cplus src/x.pyx" in str(engine.asked[1].argv)
     why = "its C, which Cython 0.29.21 wrote, is written anew"
     assert [attempt.adapted for attempt in found.provenance.tried] == [None, why]

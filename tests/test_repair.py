@@ -259,6 +259,31 @@ def test_a_library_that_wants_one_thing_too_much_stays_as_it_is(
     assert raised.value.needs == "manylinux_2_36_aarch64"
 
 
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ("int fresh(void);", r"demo\.cpython.* needs GLIBC_2\.36 of libc\.so\.6 \(fresh\)"),
+        ("int fresh(void) __attribute__((weak));", None),
+        ("int fresh(void) { return 1; } int old(void);", None),
+        ("int fresh(void); int PyFresh(void);", r"\(fresh\)"),
+    ],
+)
+def test_what_a_linker_left_for_the_loader_to_find(
+    newer: Lab, older: CLibrary, tmp_path: Path, declared: str, said: str | None
+) -> None:
+    """The linker saw a C library that has no ``fresh``; a shared library may be without."""
+    code = f"{declared} {ENTRY} {{ return fresh(); }}"
+    module = newer.compile(tmp_path / MODULE, code, [], ("-Wl,-z,undefs", "-O0"))
+    built = packed(tmp_path, {MODULE: module})
+    if said is None:
+        made = repair.repair(built, target(), newer.image, tmp_path / "out", c_library=older)
+        assert FLOOR in made.path.name
+        return
+    with pytest.raises(FloorError, match=said) as raised:
+        repair.repair(built, target(), newer.image, tmp_path / "out", c_library=older)
+    assert raised.value.needs == "manylinux_2_36_aarch64"
+
+
 def test_what_fits_already_is_not_touched(lab: Lab, older: CLibrary, tmp_path: Path) -> None:
     code = f"int lib_old(void); {ENTRY} {{ return lib_old(); }}"
     built = raw(lab, tmp_path, code, ["libold.so.1"])

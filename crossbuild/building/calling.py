@@ -251,6 +251,8 @@ def _failure(
     told = error is not None and (error["kind"] != "hook" or error["type"] in _FINAL)
     mending = adapting.adapted(why, job.source, job.label.split()[0], job.python)
     since = causes.gone_since(why, job.python) if witness.compiled else None
+    if since or mending:
+        lacks = _NOTHING  # a header of CPython that is gone is in no package
     return HookError(
         f"{job.label} could not be built: {why}",
         why=why,

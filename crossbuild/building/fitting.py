@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from crossbuild import process
 from crossbuild.excess import Fit
 from crossbuild.toolchain.floor import CLibrary
-from crossbuild.wheels import rebinding
+from crossbuild.wheels import elf, rebinding, wheel
 from crossbuild.wheels.elf import SymbolVersion
 from crossbuild.wheels.patching import patchelf
 from crossbuild.wheels.rebinding import Offers, Rebound
@@ -24,6 +24,7 @@ from crossbuild.wheels.wheel import WheelContents
 
 _C_LIBRARY = "libc.so.6"
 _BESIDE = "$ORIGIN"
+_OF_PYTHON = ("Py", "_Py")
 
 Excess = Callable[[SymbolVersion], bool]
 
@@ -72,6 +73,49 @@ class _Fitting:
         patched = path.read_bytes()
         path.unlink()
         return patched
+
+
+def dangling(
+    contents: WheelContents, library: CLibrary, places: Sequence[Path]
+) -> Iterator[tuple[str, str, SymbolVersion]]:
+    """What the wheel's own code wants of the C library that only the image's has.
+
+    A linker leaves a symbol that it does not find in a shared library for the loader to find,
+    and the target's will not. ``places``: where the image's C library is. Gives the file, the
+    symbol, and the version that the image's library has it under.
+    """
+    wanted = list(_wanted(contents))
+    if not wanted:
+        return
+    offers = rebinding.offered(library.stubs, library.shims).symbols
+    newer = rebinding.offered(_found(library.stubs, places), ()).symbols
+    for member, symbol in wanted:
+        if symbol in newer and symbol not in offers and not _provided(contents, symbol):
+            yield member, symbol, newer[symbol]
+
+
+def _wanted(contents: WheelContents) -> Iterator[tuple[str, str]]:
+    """The symbols that a wheel's own files leave to the loader, but for those of Python."""
+    for member in contents.elves:
+        if not PurePosixPath(member).parent.name.endswith(".libs"):
+            with wheel.member(contents.path, member) as stream:
+                symbols = elf.unversioned(stream, member)
+            yield from ((member, name) for name in symbols if not name.startswith(_OF_PYTHON))
+
+
+def _found(names: Iterable[str], places: Sequence[Path]) -> dict[str, Path]:
+    """The libraries of these names that are in the image."""
+    there = ((name, place / name) for name in names for place in places)
+    return {name: path for name, path in there if path.is_file()}
+
+
+def _provided(contents: WheelContents, symbol: str) -> bool:
+    """Whether another file of the wheel offers a symbol."""
+    for member in contents.elves:
+        with wheel.member(contents.path, member) as stream:
+            if elf.defines(stream, member, symbol):
+                return True
+    return False
 
 
 def fit(

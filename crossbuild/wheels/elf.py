@@ -25,6 +25,8 @@ from crossbuild.errors import IntegrityError
 MAGIC = b"\x7fELF"
 _MOST_VERSIONS = 1 << 15
 """A symbol's version is numbered in 15 bits, so no honest file has more."""
+_ANY_VERSION = 1
+"""VER_NDX_GLOBAL; 0 is VER_NDX_LOCAL."""
 _DAMAGED = (
     *(ELFError, ConstructError, struct.error),
     *(AssertionError, AttributeError, LookupError, OverflowError, TypeError, ValueError),
@@ -127,6 +129,27 @@ def bindings(stream: IO[bytes], name: str) -> Bindings:
         )
         return Bindings(
             needs=needs, symbols=symbols, versions=offset, little_endian=file.little_endian
+        )
+
+
+def unversioned(stream: IO[bytes], name: str) -> tuple[str, ...]:
+    """The symbols that the file has to find elsewhere, of whatever version.
+
+    Raises IntegrityError as ``read`` does.
+    """
+    with _readable(name):
+        file = _opened(stream)
+        segment = _dynamic(file)
+        if segment is None:
+            return ()
+        numbers = _symbol_numbers(file, segment)
+        return tuple(
+            str(symbol.name)
+            for place, symbol in enumerate(segment.iter_symbols())
+            if symbol.name
+            and symbol["st_shndx"] == "SHN_UNDEF"
+            and symbol["st_info"]["bind"] == "STB_GLOBAL"
+            and (not numbers or numbers[place] <= _ANY_VERSION)
         )
 
 

@@ -19,7 +19,7 @@ WORTH_KEEPING = (
 """An extended regular expression (grep(1)) of the lines that can ever be an answer."""
 
 _NEVER = re.compile(
-    r"-cross$|-mingw|-dbg$|^(lib32|lib64|libn32|libx32)|^python\d?-|^postgresql-com"
+    r"-cross$|-mingw|-dbg$|^(lib32|lib64|libn32|libx32)|^python\d?-|^pypy|^postgresql-com"
 )
 _SECOND_CHOICE = re.compile(r"-(gnutls|nss|mpi|mpich|openmpi|static|compat-dev\d)\b|-mpi")
 """Flavours beside a plain one: OpenSSL is in every root, MPI in none."""
