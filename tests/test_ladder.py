@@ -110,6 +110,10 @@ def test_the_report_has_the_attempts_of_wheels_and_failures() -> None:
             [NATIVE, MENDED, replace(EMULATED, error=None)],
             "native compiler, 9.8s, after native compiler with libffi-dev added 6.5s\n",
         ),
+        (
+            [NATIVE, replace(NATIVE, error=None, adapted="its C is written anew")],
+            "native compiler, 9.8s, its C is written anew, after native compiler 3.1s\n",
+        ),
     ],
 )
 def test_a_wheel_tells_which_compilers_failed_before(

@@ -204,7 +204,10 @@ def _how(wheel: VerifiedWheel) -> str:
     parts = [wheel.provenance.rung.value] if wheel.provenance.rung else []
     if wheel.provenance.phases and wheel.provenance.origin is Origin.BUILT:
         parts.append(wording.duration(sum(wheel.provenance.phases.values())))
-    if vain := _vain(wheel.provenance.tried):
+    tried = wheel.provenance.tried
+    if tried and tried[-1].adapted:
+        parts.append(tried[-1].adapted)
+    if vain := _vain(tried):
         parts.append(f"after {ladder.told(vain)}")
     if wheel.provenance.added:
         packages = [item.package for item in wheel.provenance.added]
@@ -222,7 +225,11 @@ def _how(wheel: VerifiedWheel) -> str:
 def _vain(tried: Sequence[Attempt]) -> list[Attempt]:
     """The attempts that failed, without those whose lack was mended."""
     pairs = pairwise(tried)
-    return [before for before, after in pairs if before.error and before.added == after.added]
+    return [
+        before
+        for before, after in pairs
+        if before.error and not set(before.added) < set(after.added)
+    ]
 
 
 def _failure(failure: Failure, page: Page) -> Table:
