@@ -224,10 +224,9 @@ def _how(wheel: VerifiedWheel) -> str:
 
 def _vain(tried: Sequence[Attempt]) -> list[Attempt]:
     """The attempts that failed, without those whose lack was mended."""
-    pairs = pairwise(tried)
     return [
         before
-        for before, after in pairs
+        for before, after in pairwise(tried)
         if before.error and not set(before.added) < set(after.added)
     ]
 
