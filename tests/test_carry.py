@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import http.server
 import itertools
 import json
 import os
 import random
 import stat
 import sys
+import textwrap
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from crossbuild.carry import message, push, remote, schemes
+from crossbuild.carry import channel, message, push, remote, schemes
 from crossbuild.carry.channel import Channel
 from crossbuild.carry.line import Line
 from crossbuild.carry.message import Call
@@ -72,6 +76,19 @@ def test_no_message_and_no_answer_passes_the_limit(
     assert pushed.resent == 0
 
 
+def test_many_files_in_many_places_pass_no_limit_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    wheelhouse = tree(tmp_path / "wheelhouse", **{f"{number}.txt": b"x" for number in range(150)})
+    for _ in range(2):
+        line = channels.line(lambda: Limited(1 << 12), 1 << 12)
+        push.push(push.load(wheelhouse), line, Silent())
+    assert line.resent == 0
+    with pytest.raises(ChannelError, match="the other end refuses"):
+        push.push(push.load(wheelhouse), line, Silent(), remote_dir="/proc/" + "x" * 700)
+
+
 @pytest.mark.parametrize(
     ("fault", "each"),
     [
@@ -126,6 +143,7 @@ def test_one_flipped_bit_anywhere_never_gives_a_wrong_answer(tmp_path: Path) -> 
 
 def test_a_page_holds_whole_lines_up_to_its_size() -> None:
     assert list(message.pages(["aaa", "bb", "c", "dddd"], 6)) == [b"aaa\nbb", b"c\ndddd"]
+    assert list(message.pages(["aaa", "bb", "c"], 6, 1)) == [b"aaa", b"bb", b"c"]
     assert list(message.pages([], 6)) == []
     with pytest.raises(ValueError, match="too long"):
         list(message.pages(["aaaaaaa"], 6))
@@ -181,13 +199,13 @@ def test_the_prompt_of_python_takes_it(
 @pytest.mark.parametrize("scheme", ["repl", "pty"])
 def test_a_prompt_whose_code_fails_or_which_says_much_goes_on(scheme: str) -> None:
     command = "-i" if scheme == "repl" else ""
-    channel = schemes.opened(f"{scheme}:{sys.executable} {command}", os.environ)
+    prompt = schemes.opened(f"{scheme}:{sys.executable} {command}", os.environ)
     try:
-        assert "ZeroDivisionError" in channel.run("a = 1\n1/0", 60.0)
-        assert "y" * 300_000 in channel.run("print('y' * 300000)\n", 60.0)
-        assert "NameError" in channel.run("print(a)", 60.0)
+        assert "ZeroDivisionError" in prompt.run("a = 1\n1/0", 60.0)
+        assert "y" * 300_000 in prompt.run("print('y' * 300000)\n", 60.0)
+        assert "NameError" in prompt.run("print(a)", 60.0)
     finally:
-        channel.close()
+        prompt.close()
 
 
 @pytest.mark.parametrize("scheme", ["repl", "pty"])
@@ -347,9 +365,39 @@ def test_a_package_may_add_a_channel(tmp_path: Path, monkeypatch: pytest.MonkeyP
         **{"METADATA": b"Name: mine\nVersion: 1.0\n", "entry_points.txt": points.encode()},
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    channel = schemes.opened("near:somewhere", {})
-    assert isinstance(channel, Plugged)
-    assert channel.address == "somewhere"
+    found = schemes.opened("near:somewhere", {})
+    assert isinstance(found, Plugged)
+    assert found.address == "somewhere"
+
+
+class Shell(http.server.BaseHTTPRequestHandler):
+    """A machine with an HTTP shell for Python."""
+
+    def do_POST(self) -> None:
+        code = self.rfile.read(int(self.headers["Content-Length"])).decode("ascii")
+        body = Near().said(code).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+def test_the_example_of_a_channel_is_one(wheelhouse: Path, tmp_path: Path) -> None:
+    assert channel.__doc__ is not None
+    _, _, rest = channel.__doc__.partition("::\n\n")
+    source, _, _ = textwrap.dedent(rest.partition("A channel need not")[0]).partition("# [project")
+    space: dict[str, Any] = {}
+    exec(source, space)
+    with http.server.HTTPServer(("127.0.0.1", 0), Shell) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"//127.0.0.1:{server.server_port}"
+        carried(wheelhouse, tmp_path / "there", lambda: space["Shell"](address, {}), 1 << 14)
+        server.shutdown()
+    with pytest.raises(ChannelError, match="does not answer"):
+        space["Shell"](address, {}).run("", 1.0)
 
 
 def test_the_command_pushes_and_says_where(

@@ -6,11 +6,13 @@ import itertools
 import json
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from crossbuild import process
 from crossbuild.carry import delivery, landing, push, schemes
 from crossbuild.carry.delivery import Delivered, Order, Place, PlaceKind
 from crossbuild.carry.line import Line
@@ -19,6 +21,7 @@ from crossbuild.errors import ChannelError, UsageError
 from crossbuild.report import Silent
 from tests import channels, houses, pythons, wheels
 from tests.channels import Bad, Limited, Near, tree
+from tests.miniindex import MiniIndex
 
 BROKEN = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(7)"
 
@@ -30,6 +33,13 @@ def wheelhouse(tmp_path: Path) -> Path:
     wheels.wheel(directory, "app", "2.0", requires=["lib>=1"])
     wheels.wheel(directory, "lib", "1.5")
     return houses.house(directory)
+
+
+@pytest.fixture(autouse=True)
+def ending() -> Iterator[None]:
+    """A command that failed ends every process and lets no new one start."""
+    yield
+    process.reopen()
 
 
 def order(tmp_path: Path, **changes: object) -> Order:
@@ -192,6 +202,39 @@ def test_a_probe_over_a_channel_tells_what_a_probe_there_would(version: str, lim
     assert told["markers"]["python_version"] == version
     assert told["python"]["executable"] == python
     assert told["unknown"] == {}
+
+
+def test_ship_does_it_all_and_tells_where_it_was_not_needed(
+    mini_index: MiniIndex,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = tmp_path / "wheels"
+    source.mkdir()
+    mini_index.add(wheels.wheel(source, "app", "2.0", requires=["lib; os_name == 'posix'"]))
+    mini_index.add(wheels.wheel(source, "lib", "1.5"))
+    monkeypatch.setenv("PIP_INDEX_URL", mini_index.url)  # of both machines
+    words = ["ship", "app", "--via", f"exec:{sys.executable} -", "--index-url", mini_index.url]
+    words += ["--cache-dir", str(tmp_path / "cache"), "--no-smoke"]
+    words += ["--into", str(tmp_path / "site"), "--remote-dir", str(tmp_path / "there")]
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert f"The target reaches {mini_index.url.rstrip('/')}: it needs no wheelhouse" in shown
+    assert "Installed lib 1.5" in shown
+    assert "✓ Imported there" in shown
+    assert (tmp_path / "site" / "app.py").exists()
+    assert main([*words, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["run"]["schema"].startswith("crossbuild-report/")
+    assert told["delivered"]["installed"]["output"].splitlines() == [
+        "app 2.0 is there already",
+        "lib 1.5 is there already",
+    ]
+    mini_index.add(wheels.wheel(source, "broken", "1.0", requires=["not-on-the-index"]))
+    assert main(["ship", "broken", *words[2:]]) == 3
+    assert "not-on-the-index" in capsys.readouterr().err
 
 
 def test_the_commands_say_what_happened_there(

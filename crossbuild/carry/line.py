@@ -54,6 +54,7 @@ class Line:
         self.lanes = max(min(lanes or first.lanes, first.lanes), 1)
         self._free = threading.BoundedSemaphore(self.lanes)
         self._idle.put(first)
+        self._guard = threading.Lock()
         self._answered = False
         self.resent = 0
         """How many messages were sent more than once."""
@@ -82,7 +83,8 @@ class Line:
         reply, reason = None, ""
         for count in range(_TRIES):
             if count:
-                self.resent += 1
+                with self._guard:
+                    self.resent += 1
                 self._wait(count)
             reply, reason = self._try(call, data, self._patience + more)
             if reply is not None or (not self._answered and count + 1 >= _FIRST_TRIES):

@@ -131,8 +131,8 @@ def read(printed: str, nonce: str) -> Reply | None:
     return None
 
 
-def pages(entries: Sequence[str], size: int) -> Iterator[bytes]:
-    """Entries, a line each, in as few pieces as hold at most ``size`` bytes.
+def pages(entries: Sequence[str], size: int, count: int | None = None) -> Iterator[bytes]:
+    """Entries, a line each, in as few pieces as hold at most ``size`` bytes and ``count`` lines.
 
     Raises ValueError for an entry that is longer.
     """
@@ -141,7 +141,8 @@ def pages(entries: Sequence[str], size: int) -> Iterator[bytes]:
         line = entry.encode("utf-8", "surrogateescape")
         if len(line) > size:
             raise ValueError(f"{entry!r} is too long for a message")
-        if page and sum(map(len, page)) + len(page) + len(line) > size:
+        full = len(page) == count or sum(map(len, page)) + len(page) + len(line) > size
+        if page and full:
             yield b"\n".join(page)
             page = []
         page.append(line)

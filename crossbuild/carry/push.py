@@ -135,7 +135,9 @@ def _missing(files: Sequence[Cargo], line: Line, directory: str, own: str) -> li
     call = Call(function="find", arguments=(top, directory))
     entries = [f"{file.size} {file.name}" for file in files]
     found: list[str] = []
-    for page in message.pages(entries, min(line.room(call), line.answer_room // 2)):
+    longest = len(directory.encode("utf-8", "surrogateescape")) + 1
+    count = max(line.answer_room // longest, 1)
+    for page in message.pages(entries, line.room(call), count):
         found += line.ask(call, page).decode("utf-8", "surrogateescape").split("\n")
 
     def lacks(item: tuple[Cargo, str]) -> bool:

@@ -28,11 +28,11 @@ def reply(nonce: str, kind: str, said: bytes) -> None:
 
 
 def serve(nonce: str, work: "Callable[[], str | bytes]") -> None:
-    """Answer with what ``work`` gives, or with what it raises."""
+    """Answer with what ``work`` gives, or with what it raises, at most 600 signs of it."""
     try:
         kind, said = "ok", work()
     except Exception as error:  # noqa: BLE001
-        kind, said = "no", f"{type(error).__name__}: {error}"
+        kind, said = "no", f"{type(error).__name__}: {error}"[:600]
     reply(
         nonce, kind, said if isinstance(said, bytes) else said.encode("utf-8", "surrogateescape")
     )
@@ -78,9 +78,12 @@ def unfit(top: str, name: str, need: int) -> str:
 
 
 def find(top: str, own: str, data: bytes) -> str:
-    """For each line ``SIZE NAME`` the directory below ``top`` that has such a file, or ``-``."""
-    others = [name for name in sorted(os.listdir(top)) if name != own] if top != own else []
-    places = [own] + [os.path.join(top, name) for name in others]
+    """For each line ``SIZE NAME`` the directory that has such a file, or ``-``.
+
+    It is ``own``, or another one below ``top`` whose name is not longer.
+    """
+    others = [os.path.join(top, name) for name in sorted(os.listdir(top))] if top != own else []
+    places = [own] + [path for path in others if path != own and len(path) <= len(own)]
     found = []
     for line in data.decode("utf-8", "surrogateescape").split("\n"):
         size, name = line.split(" ", 1)
