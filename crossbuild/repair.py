@@ -68,11 +68,12 @@ def repair(
         return RepairedWheel(path=made, sha256=hash_of(made), grafted=())
     with guarded(output), tempfile.TemporaryDirectory(dir=output, prefix=".repair-") as scratch:
         grafted = _graft(contents, target, root, laid, Path(scratch))
-        grafted, fitted = _fit(grafted, target, c_library, Path(scratch))
+        places = _library_paths(target, root)
+        grafted, fitted = _fit(grafted, target, c_library, Path(scratch), places)
         made = Path(scratch, grafted.name)
         canonical.rewrite(grafted, made, canonical.epoch(raw.path))
         repaired = wheel.read(made)
-        _judge(repaired, target, c_library, _library_paths(target, root))
+        _judge(repaired, target, c_library, places)
         made = made.replace(output / made.name)
     return RepairedWheel(
         path=made,
@@ -83,7 +84,7 @@ def repair(
 
 
 def _fit(
-    grafted: Path, target: Target, library: CLibrary | None, scratch: Path
+    grafted: Path, target: Target, library: CLibrary | None, scratch: Path, places: list[Path]
 ) -> tuple[Path, tuple[Fit, ...]]:
     """Bind copied libraries that need a newer C library than the target's to the target's."""
     promise = promises.of(target)
@@ -93,7 +94,7 @@ def _fit(
     def excess(version: SymbolVersion) -> bool:
         return promise.offers(version.library) and not promise.keeps(version)
 
-    return fitting.fit(wheel.read(grafted), excess, library, scratch)
+    return fitting.fit(wheel.read(grafted), excess, library, scratch, places)
 
 
 def _is_repaired(raw: RawWheel, contents: WheelContents, target: Target) -> bool:

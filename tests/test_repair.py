@@ -262,17 +262,17 @@ def test_a_library_that_wants_one_thing_too_much_stays_as_it_is(
 @pytest.mark.parametrize(
     ("declared", "said"),
     [
-        ("int fresh(void);", r"demo\.cpython.* needs GLIBC_2\.36 of libc\.so\.6 \(fresh\)"),
-        ("int fresh(void) __attribute__((weak));", None),
-        ("int fresh(void) { return 1; } int old(void);", None),
-        ("int fresh(void); int PyFresh(void);", r"\(fresh\)"),
+        ("int gone(void);", r"demo\.cpython.* needs GLIBC_2\.36 of libc\.so\.6 \(gone\)"),
+        ("int gone(void) __attribute__((weak));", None),
+        ("int gone(void) { return 1; } int old(void);", None),
+        ("int gone(void); int PyFresh(void);", r"\(gone\)"),
     ],
 )
 def test_what_a_linker_left_for_the_loader_to_find(
     newer: Lab, older: CLibrary, tmp_path: Path, declared: str, said: str | None
 ) -> None:
-    """The linker saw a C library that has no ``fresh``; a shared library may be without."""
-    code = f"{declared} {ENTRY} {{ return fresh(); }}"
+    """The linker saw a C library that has no ``gone``; a shared library may be without."""
+    code = f"{declared} {ENTRY} {{ return gone(); }}"
     module = newer.compile(tmp_path / MODULE, code, [], ("-Wl,-z,undefs", "-O0"))
     built = packed(tmp_path, {MODULE: module})
     if said is None:
@@ -282,6 +282,22 @@ def test_what_a_linker_left_for_the_loader_to_find(
     with pytest.raises(FloorError, match=said) as raised:
         repair.repair(built, target(), newer.image, tmp_path / "out", c_library=older)
     assert raised.value.needs == "manylinux_2_36_aarch64"
+
+
+def test_the_wheels_own_code_gets_the_shim_too(
+    newer: Lab, older: CLibrary, tmp_path: Path
+) -> None:
+    code = f"int fresh(void); {ENTRY} {{ return fresh(); }}"
+    inside = f"pkg/sub/{MODULE}"
+    module = newer.compile(tmp_path / MODULE, code, [], ("-Wl,-z,undefs", "-O0"))
+    built = packed(tmp_path, {inside: module})
+    made = repair.repair(built, target(), newer.image, tmp_path / "out", c_library=older)
+    assert [(fit.library, fit.symbols) for fit in made.fitted] == [(MODULE, ("fresh",))]
+    contents = wheel.read(made.path)
+    info = contents.elves[inside]
+    assert info.needed == ("libshim-01234567.so",)
+    assert info.search[0] == "$ORIGIN/../../demo.libs"
+    assert "demo.libs/libshim-01234567.so" in contents.members
 
 
 def test_what_fits_already_is_not_touched(lab: Lab, older: CLibrary, tmp_path: Path) -> None:

@@ -38,16 +38,40 @@ class _Fitting:
     library: CLibrary
     offers: Offers
     scratch: Path
+    places: Sequence[Path]
+
+    @property
+    def home(self) -> str:
+        """The directory of the wheel that copied libraries are in, or would be."""
+        names = (PurePosixPath(member).parts[0] for member in self.contents.elves)
+        there = next((name for name in names if name.endswith(".libs")), None)
+        return there or f"{self.contents.name.replace('-', '_')}.libs"
 
     def fits(self) -> Iterator[tuple[str, Rebound]]:
         """Each copied library that is bound anew, by its place in the wheel."""
         with zipfile.ZipFile(self.contents.path) as archive:
+            yield from self._own(archive)
             for member, info in self.contents.elves.items():
                 copied = PurePosixPath(member).parent.name.endswith(".libs")
                 if copied and any(map(self.excess, info.versions)):
                     found = self._bound(archive.read(member), member)
                     if found:
                         yield member, found
+
+    def _own(self, archive: zipfile.ZipFile) -> Iterator[tuple[str, Rebound]]:
+        """Each file of the package itself that finds in the shims what its linker left out."""
+        left: dict[str, set[str]] = {}
+        for member, symbol, version in dangling(self.contents, self.library, self.places):
+            if self.excess(version):
+                left.setdefault(member, set()).add(symbol)
+        for member, symbols in left.items():
+            path = PurePosixPath(member)
+            if symbols <= self.offers.shims.keys() and not path.parts[0].endswith(".data"):
+                shims = frozenset(self.offers.shims[symbol] for symbol in symbols)
+                up = "/".join([_BESIDE, *[".."] * (len(path.parts) - 1), self.home])
+                search = (up, *self.contents.elves[member].search)
+                data = self._needing(archive.read(member), path.name, sorted(shims), search)
+                yield member, Rebound(data=data, libraries=shims, symbols=tuple(sorted(symbols)))
 
     def _bound(self, data: bytes, member: str) -> Rebound | None:
         found = rebinding.rebind(data, member, self.excess, self.offers)
@@ -57,7 +81,8 @@ class _Fitting:
         more = sorted(found.libraries - {_C_LIBRARY, *info.needed})
         if not more:
             return found
-        patched = self._needing(data, PurePosixPath(member).name, more, info.search)
+        search = (_BESIDE, *info.search)
+        patched = self._needing(data, PurePosixPath(member).name, more, search)
         return rebinding.rebind(patched, member, self.excess, self.offers)
 
     def _needing(
@@ -67,7 +92,7 @@ class _Fitting:
         path = self.scratch / name
         path.write_bytes(data)
         added = [word for library in libraries for word in ("--add-needed", library)]
-        paths = ":".join(dict.fromkeys((_BESIDE, *search)))
+        paths = ":".join(dict.fromkeys(search))
         argv = [str(patchelf()), *added, "--force-rpath", "--set-rpath", paths, str(path)]
         process.run(argv, env={})
         patched = path.read_bytes()
@@ -119,12 +144,17 @@ def _provided(contents: WheelContents, symbol: str) -> bool:
 
 
 def fit(
-    contents: WheelContents, excess: Excess, library: CLibrary, scratch: Path
+    contents: WheelContents,
+    excess: Excess,
+    library: CLibrary,
+    scratch: Path,
+    places: Sequence[Path] = (),
 ) -> tuple[Path, tuple[Fit, ...]]:
     """The wheel with its copied libraries bound anew, and which they are.
 
-    It is the same wheel where there is nothing to bind, else a new one in ``scratch`` whose
-    RECORD is still the old one's.
+    Its own code gets the shims beside, where it wants what only the C library in the image's
+    ``places`` has. It is the same wheel where there is nothing to bind, else a new one in
+    ``scratch`` whose RECORD is still the old one's.
     """
     fitting = _Fitting(
         contents=contents,
@@ -132,33 +162,30 @@ def fit(
         library=library,
         offers=rebinding.offered(library.stubs, library.shims),
         scratch=scratch,
+        places=places,
     )
     found = dict(fitting.fits())
     if not found:
         return contents.path, ()
     made = scratch / "fitted" / contents.path.name
     made.parent.mkdir()
-    _rewrite(contents.path, made, found, library.shims)
+    _rewrite(fitting, made, found)
     return made, tuple(
         Fit(library=PurePosixPath(member).name, symbols=bound.symbols)
         for member, bound in found.items()
     )
 
 
-def _rewrite(old: Path, new: Path, found: Mapping[str, Rebound], shims: tuple[Path, ...]) -> None:
+def _rewrite(fitting: _Fitting, new: Path, found: Mapping[str, Rebound]) -> None:
     """Copy a wheel, with what was bound anew in it and the shims that it needs beside."""
-    added = {
-        f"{PurePosixPath(member).parent}/{shim.name}": shim
-        for member, bound in found.items()
-        for shim in shims
-        if shim.name in bound.libraries
-    }
-    with zipfile.ZipFile(old) as source, zipfile.ZipFile(new, "w") as made:
+    needed = frozenset[str]().union(*(bound.libraries for bound in found.values()))
+    with zipfile.ZipFile(fitting.contents.path) as source, zipfile.ZipFile(new, "w") as made:
         for item in source.infolist():
             if item.filename in found:
                 made.writestr(item, found[item.filename].data)
                 continue
             with source.open(item) as stream, made.open(item, "w") as output:
                 shutil.copyfileobj(stream, output)
-        for place, shim in sorted(added.items()):
-            made.write(shim, place)
+        for shim in fitting.library.shims:
+            if shim.name in needed:
+                made.write(shim, f"{fitting.home}/{shim.name}")
