@@ -41,6 +41,16 @@ GROWTH = "rename link mkdir fsync"
 KILL = "os.kill(os.getpid(), signal.SIGKILL)"
 FULL = "raise OSError(28, 'No space left on device', arguments[0])"
 UNHURT = "import os\nos.fsync = lambda handle: None"
+ELSEWHERE = f"""
+def apart(call):
+    def crossing(source, destination, **options):
+        inside = ["{STATE}" in os.path.dirname(str(path)) for path in (source, destination)]
+        if inside[0] != inside[1]:
+            raise OSError(18, "Invalid cross-device link", source)
+        return call(source, destination, **options)
+    return crossing
+os.rename, os.link = apart(os.rename), apart(os.link)
+"""
 COUNT = """
 import atexit
 atexit.register(lambda: print('CALLS', CALLS))
@@ -97,8 +107,9 @@ class Sites:
         words = ("--root", self.root, "--no-compile", *arguments)
         return houses.install(self.new, *words, flags=FLAGS, prelude=prelude, name="install.pyc")
 
-    def kill(self, at: int, *arguments: str) -> None:
-        done = self.run(BETWEEN.format(names=CHANGES, limit=at, end=KILL), *arguments)
+    def kill(self, at: int, *arguments: str, elsewhere: str = "") -> None:
+        prelude = BETWEEN.format(names=CHANGES, limit=at, end=KILL) + elsewhere
+        done = self.run(prelude, *arguments)
         assert done.code in (-9, 0), done.error
 
     def now(self) -> Mapping[str, object]:
@@ -152,6 +163,21 @@ def test_a_run_killed_while_it_mends_is_mended_by_the_next(sites: Sites) -> None
         assert houses.snapshot(sites.root) in (sites.before, sites.after), at
         assert sites.run().code == 0
         assert houses.snapshot(sites.root) == sites.after, at
+
+
+def test_places_on_other_file_systems_are_no_exception(sites: Sites) -> None:
+    """Nothing can be renamed out of the state directory, or linked into it."""
+    for at in [0, *random.Random(18).sample(range(sites.calls // 2, sites.calls + 20), 15)]:
+        sites.begin()
+        sites.kill(at, elsewhere=ELSEWHERE)
+        assert sites.run(UNHURT + ELSEWHERE, "--recover").code == 0
+        found = houses.snapshot(sites.root)
+        assert found in ((sites.after,) if at == 0 else (sites.before, sites.after)), at
+    for at in random.Random(28).sample(range(sites.calls // 2, sites.calls), 10):
+        sites.begin()
+        code = sites.run(BETWEEN.format(names=GROWTH, limit=at, end=FULL) + ELSEWHERE).code
+        assert code in (0, 7)
+        assert houses.snapshot(sites.root) == (sites.before if code else sites.after), at
 
 
 def test_a_disk_that_fills_up_leaves_the_site_as_it_was(sites: Sites) -> None:

@@ -191,15 +191,16 @@ class Journal:
             elif kind == "swap" and os.path.lexists(self.staged(path)):
                 keep(path, backup)
                 relocate(self.staged(path), path)
-            elif kind == "remove" and not os.path.lexists(backup) and os.path.lexists(path):
-                relocate(path, backup)
+            elif kind == "remove" and os.path.lexists(path):
+                take_away(path, backup)
             elif kind == "rmdir":
                 remove_directory(path)
 
     def back(self, steps: "list[tuple[str, str]]") -> None:
         for number, (kind, path) in reversed(list(enumerate(steps))):
             backup = os.path.join(self.old, str(number))
-            if kind == "put" and not os.path.lexists(self.staged(path)):
+            remove_tree(path + ASIDE)
+            if kind == "put":
                 remove_tree(path)
             elif kind in ("swap", "remove") and os.path.lexists(backup):
                 relocate(backup, path)
@@ -237,6 +238,14 @@ def keep(path: str, backup: str) -> None:
         relocate(path, backup)
 
 
+def take_away(path: str, backup: str) -> None:
+    """Put aside what is at a path; it may have been copied and not yet been removed."""
+    if os.path.lexists(backup):
+        remove_tree(path)
+    else:
+        relocate(path, backup)
+
+
 def relocate(source: str, destination: str) -> None:
     """Rename; where that crosses a mount, copy beside the destination and rename there."""
     try:
@@ -250,6 +259,10 @@ def relocate(source: str, destination: str) -> None:
         if os.path.isdir(destination) and not os.path.islink(destination):
             remove_tree(destination)
         os.rename(aside, destination)
+        if os.path.isdir(source) and not os.path.islink(source):
+            # Of a directory that is half removed another run would copy the half.
+            os.rename(source, source + ASIDE)
+            source += ASIDE
         remove_tree(source)
 
 

@@ -15,7 +15,7 @@ It needs no pip, no network, and no other program.
 
 where:
   --user                   this user's own directory
-  --target DIR             one directory, to put on sys.path (with --upgrade: replace there)
+  --target DIR             one directory, to put on sys.path
   --prefix DIR             a tree like /usr/local
   --venv DIR               a virtual environment, made if it is not there
   --root DIR               a tree that will be the root of another system
@@ -90,7 +90,9 @@ class Options:
         places = [f"--{name}" for name in PLACES if getattr(self, name)]
         if len(places) > 1:
             raise Failure(USAGE, f"{' and '.join(places)} cannot be used together")
-        if self.with_pip and self.venv:
-            raise Failure(USAGE, "--with-pip and --venv cannot be used together")
+        for name in ("with_pip", "root"):
+            if self.venv and getattr(self, name):
+                option = name.replace("_", "-")
+                raise Failure(USAGE, f"--{option} and --venv cannot be used together")
         if self.uninstall and not self.names:
             raise Failure(USAGE, "--uninstall wants names", "See --help.")

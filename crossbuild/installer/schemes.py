@@ -24,7 +24,6 @@ class Scheme:
         self.title = title
         self.executable = executable or sys.executable or "/usr/bin/env python3"
         self.searched = True
-        self.replaces = True
         self.venv = ""
 
     def directory(self, part: str, project: str) -> str:
@@ -166,7 +165,6 @@ def scheme_for(options: "Any", say: "Any") -> Scheme:
     """The scheme that the options ask for. Raises Failure where none can be written."""
     if options.target:
         scheme = target_scheme(options.target)
-        scheme.replaces = options.upgrade
     elif options.prefix:
         scheme = prefix_scheme(options.prefix)
     elif options.user:
