@@ -15,7 +15,7 @@ from crossbuild.building import groundwork
 from crossbuild.building.groundwork import MOUNT, Groundwork
 from crossbuild.catalog import Debian, Image, Role
 from crossbuild.engine.base import Limits, Root, Stop
-from crossbuild.errors import BuildError, IntegrityError
+from crossbuild.errors import BuildError, HostError, IntegrityError
 from crossbuild.library import DebianSource, FileSource, Library
 from crossbuild.model import File
 from crossbuild.store import Store
@@ -75,6 +75,9 @@ class Bench:
             self.package / "two_2.0-3.debian.tar.gz", {"debian/patches/series": "a.patch\n"}
         )
         (self.package / "two_2.0-3.dsc").write_text("signed")
+        unwinder = directory / "root/usr/lib64/libgcc_s.so.1"
+        unwinder.parent.mkdir(parents=True)
+        unwinder.write_bytes(b"the target's")
 
     def files(self, source: DebianSource) -> Path:
         assert source.package == "two"
@@ -114,6 +117,8 @@ def test_each_is_built_with_those_before_it_by_native_programs(bench: Bench) -> 
 
     first, second = bench.engine.asked
     assert MOUNT not in first.trees
+    unwinder = first.trees["/opt/crossbuild/unwinder"].path / "libgcc_s.so.1"
+    assert unwinder.read_bytes() == b"the target's"
     assert (second.trees[MOUNT].path / "lib/libone.so").is_file()
     for asked, command in ((first, "make one\n"), (second, "make two\n")):
         assert asked.argv[:2] == ("/bin/sh", "-ec")
@@ -165,6 +170,12 @@ def test_a_source_of_debian_has_debians_own_part_in_it(
     bench.groundwork.lay([bench.two])
     assert sorted(seen) == ["Makefile", "debian/patches/series"]
     assert "debian/patches/$name" in bench.engine.asked[0].argv[2]
+
+
+def test_an_image_that_nothing_can_be_linked_for_is_named(bench: Bench) -> None:
+    (bench.directory / "root/usr/lib64/libgcc_s.so.1").unlink()
+    with pytest.raises(HostError, match=r"bookworm-aarch64 has no libgcc_s\.so\.1"):
+        bench.groundwork.lay([bench.two])
 
 
 def test_one_that_fails_is_told_with_the_line_that_tells(bench: Bench) -> None:

@@ -26,8 +26,8 @@ from crossbuild.building.diagnosis import Witness
 from crossbuild.catalog import Debian, Image, Role
 from crossbuild.disk import guarded, hash_of
 from crossbuild.engine.base import WORK, Engine, ExecResult, Limits, Root, Tree
-from crossbuild.engine.images import native
-from crossbuild.errors import BuildError, IntegrityError
+from crossbuild.engine.images import native, within
+from crossbuild.errors import BuildError, HostError, IntegrityError
 from crossbuild.library import DebianSource, FileSource, Library
 from crossbuild.model import File, Kind
 from crossbuild.report import Reporter, waiting
@@ -199,9 +199,12 @@ class Groundwork:
         key = f"unwinder-{self.root.key}"
 
         def fill(tree: Path) -> None:
-            places = self.root.path.glob(f"usr/lib/{self.target.arch.triplet}/{_UNWINDER}")
-            for place in places:
-                shutil.copyfile(place, tree / _UNWINDER)
+            places = (f"/usr/lib/{self.target.arch.triplet}", "/usr/lib64", "/usr/lib")
+            found = (within.found(self.root.path, f"{place}/{_UNWINDER}") for place in places)
+            for path in filter(None, found):
+                shutil.copyfile(path, tree / _UNWINDER)
+                return
+            raise HostError(f"the image {self.root.image.name} has no {_UNWINDER}", remedy="")
 
         return Tree(key=key, path=self.store.make_tree(key, fill))
 
