@@ -41,7 +41,13 @@ open("main.f", "w").write('''
 subprocess.run("gfortran -g -march=native -O2 -fPIC -c work.f90".split(), check=True)
 subprocess.run("gfortran -shared -Wl,-z,defs work.o -o work.so".split(), check=True)
 subprocess.run("f77 main.f -o demo".split(), check=True)
+ask = ["gfortran", "-print-file-name=libgfortran.a"]
+place = os.path.dirname(subprocess.run(ask, capture_output=True, text=True, check=True).stdout)
+subprocess.run(["cc", "-shared", "-Wl,-z,defs", "work.o", "-L" + place, "-lgfortran",
+                "-lquadmath", "-lm", "-o", "mixed.so"], check=True)
+assert ctypes.CDLL("/work/mixed.so").work_ is not None
 library = ctypes.CDLL("/work/work.so")
+assert not hasattr(library, "_gfortran_st_open")
 three, given, result = ctypes.c_int(3), (ctypes.c_double * 3)(2, 3, 6), ctypes.c_double()
 library.work_(ctypes.byref(three), given, ctypes.byref(result))
 print(result.value, open("made").read().strip(), flush=True)

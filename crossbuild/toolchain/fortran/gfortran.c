@@ -30,7 +30,6 @@ int run(int count, char **arguments, char **environment)
     append(&command, "-fno-use-linker-plugin");
     append(&command, "-static-libgfortran");
     append(&command, "-shared-libgcc");
-    append(&command, "-Wl,--exclude-libs=libgfortran.a:libgcc.a");
     execute(COMPILER, command.items, environment);
     print(2, "crossbuild: cannot execute ", COMPILER, "\n");
     return 127;

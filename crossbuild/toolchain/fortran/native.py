@@ -24,6 +24,7 @@ from crossbuild.report import Reporter, waiting
 from crossbuild.store import Store
 from crossbuild.target import Target
 from crossbuild.toolchain.compiler import Zig
+from crossbuild.toolchain.fortran import hiding
 from crossbuild.toolchain.fronts.front import compile_front
 from crossbuild.toolchain.zig import MOUNT as C_MOUNT
 from crossbuild.toolchain.zig import Toolchain
@@ -34,13 +35,15 @@ MOUNT = "/opt/crossbuild/fortran"
 PACKAGE = "gfortran"
 """The package of an image's distribution that this takes the place of."""
 
-_SCHEMA = 1
+_SCHEMA = 2
 """Raise it when the same packages would be finished differently."""
 
 _SUITE, _GCC = "bookworm", "12"
 _ARCHES = frozenset({"aarch64"})
 _HOSTS = frozenset({"x86_64"})
 _UNWINDER = "GROUP(-l:libgcc_s.so.1 -lgcc)\n"
+_LACKING = ("*_5.o", "lse-init.o")
+"""Atomic operations with GCC's oldest meaning, for processors with and without instructions."""
 _USELESS = ("var", "tmp", "usr/share", "usr/sbin")
 
 
@@ -115,18 +118,30 @@ def _finish(root: Path, arch: Arch, zig: Zig) -> None:
         native.adopt(path, MOUNT, arch=native.host_arch())
     work = root / "work"
     work.mkdir()
-    _without_threads(own / "libgfortran.a", arch, zig, work)
+    _self_contained(own, arch, zig, work)
     _front(root, arch, zig, work)
     shutil.rmtree(work)
 
 
-def _without_threads(library: Path, arch: Arch, zig: Zig, work: Path) -> None:
-    """Put our own part in the place of the one that no shared library can have."""
-    part = work / "async.o"
+def _self_contained(own: Path, arch: Arch, zig: Zig, work: Path) -> None:
+    """Make Fortran's library one that every shared library can have, whoever links it.
+
+    It gets our own part in the place of the one that only programs can have; from GCC's library
+    the parts that clang's lacks; and nothing of it is seen outside.
+    """
     options = (f"--target={arch.triplet}", "-std=c11", "-O2", "-fPIC", "-ffreestanding")
     source = Path(__file__).with_name("asyncless.c")
-    zig.clang([*options, "-Wall", "-Werror", "-c", source, "-o", part], cache=work)
-    zig.run(["ar", "rD", library, part], cache=work)
+    zig.clang([*options, "-Wall", "-Werror", "-c", source, "-o", work / "async.o"], cache=work)
+    parts = work / "parts"
+    parts.mkdir()
+    zig.run(["ar", "x", own / "libgcc.a"], cache=work, cwd=parts)
+    lacking = sorted(path for pattern in _LACKING for path in parts.glob(pattern))
+    library = own / "libgfortran.a"
+    zig.run(["ar", "rD", library, work / "async.o", *lacking], cache=work)
+    hiding.hide(library)
+    # It is part of Fortran's library where numbers of 128 bits are no part of C's; builds that
+    # were never tried elsewhere name it everywhere.
+    (own / "libquadmath.a").write_bytes(b"!<arch>\n")
 
 
 def _front(root: Path, arch: Arch, zig: Zig, work: Path) -> None:
