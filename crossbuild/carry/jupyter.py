@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from crossbuild.errors import ChannelError, HostError, UsageError
+from jupyter_client.asynchronous.client import AsyncKernelClient
 
-if TYPE_CHECKING:
-    from jupyter_client.asynchronous.client import AsyncKernelClient
+from crossbuild.errors import ChannelError, UsageError
 
 _PATIENCE = 60.0
 """Seconds that a kernel gets to answer at first."""
@@ -26,15 +26,8 @@ class JupyterChannel:
     lanes = 1
 
     def __init__(self, address: str, environment: Mapping[str, str]) -> None:
-        """Connect. Raises ChannelError, UsageError for the file, HostError without the client."""
+        """Connect. Raises ChannelError, UsageError for the file."""
         del environment
-        try:
-            from jupyter_client.asynchronous.client import AsyncKernelClient
-        except ImportError as error:
-            raise HostError(
-                "the package jupyter_client is not installed",
-                remedy="pip install 'crossbuild[jupyter]'",
-            ) from error
         path = Path(address).expanduser()
         self._client = AsyncKernelClient()
         try:
@@ -75,8 +68,6 @@ async def _ready(client: AsyncKernelClient) -> None:
 
 async def _printed(client: AsyncKernelClient, code: str, timeout: float) -> str:
     """What the kernel tells of one request, until it is idle again."""
-    import queue
-
     number = client.execute(code, store_history=False, allow_stdin=False)
     end = time.monotonic() + timeout
     printed: list[str] = []

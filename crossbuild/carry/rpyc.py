@@ -7,7 +7,9 @@ import socket
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
-from crossbuild.errors import ChannelError, HostError, UsageError
+import rpyc
+
+from crossbuild.errors import ChannelError, UsageError
 
 _PORT = 18812
 """RPyC's own choice for the classic server."""
@@ -33,14 +35,8 @@ class RpycChannel:
     lanes = 1
 
     def __init__(self, address: str, environment: Mapping[str, str]) -> None:
-        """Connect. Raises ChannelError, UsageError for an address, HostError without rpyc."""
+        """Connect. Raises ChannelError, UsageError for an address."""
         del environment
-        try:
-            import rpyc
-        except ImportError as error:
-            raise HostError(
-                "the package rpyc is not installed", remedy="pip install 'crossbuild[rpyc]'"
-            ) from error
         host, port = _place(address)
         with _translated(f"{host}:{port}"):
             connected = socket.create_connection((host, port), _PATIENCE)

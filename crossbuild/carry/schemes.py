@@ -8,7 +8,7 @@ from importlib.metadata import EntryPoint
 
 from crossbuild import wording
 from crossbuild.carry.channel import Channel, Opener
-from crossbuild.errors import UsageError
+from crossbuild.errors import HostError, UsageError
 
 GROUP = "crossbuild.channels"
 _OURS = {
@@ -23,7 +23,10 @@ _OURS = {
 
 
 def opened(via: str, environment: Mapping[str, str]) -> Channel:
-    """Open the channel ``SCHEME:ADDRESS``. Raises UsageError, and what the channel raises."""
+    """Open the channel ``SCHEME:ADDRESS``.
+
+    Raises UsageError, HostError where a package is missing, and what the channel raises.
+    """
     scheme, colon, address = via.partition(":")
     known = {name: _ours(name, value) for name, value in _OURS.items()}
     known = {**{point.name: point for point in metadata.entry_points(group=GROUP)}, **known}
@@ -33,7 +36,11 @@ def opened(via: str, environment: Mapping[str, str]) -> Channel:
             f"{via!r} is no channel",
             remedy=f"There are {names}; for example --via 'exec:ssh HOST python3 -'.",
         )
-    opener: Opener = known[scheme].load()
+    try:
+        opener: Opener = known[scheme].load()
+    except ImportError as error:
+        remedy = f"pip install 'crossbuild[{scheme}]'" if scheme in _OURS else ""
+        raise HostError(f"{scheme}: cannot be used: {error}", remedy=remedy) from error
     return opener(address, environment)
 
 
