@@ -111,6 +111,24 @@ def test_a_program_runs_there_and_what_it_made_comes_back(
     assert Path.cwd() == here
 
 
+def test_nothing_stays_there_where_that_is_wanted_and_all_went_well(
+    wheelhouse: Path, tmp_path: Path
+) -> None:
+    tree(wheelhouse, deep__er__file=b"", deep__file=b"")
+    houses.house(wheelhouse)
+    script = tmp_path / "use.py"
+    script.write_text("import app")
+    wanted = order(tmp_path, script=script, remove=True)
+    done = delivered(wheelhouse, wanted, channels.line(Near))
+    assert done.removed
+    assert not (tmp_path / "there").exists()
+    assert (tmp_path / "site" / "app.py").exists()
+    script.write_text("raise SystemExit(4)")
+    failed = delivered(wheelhouse, wanted, channels.line(Near))
+    assert (failed.exit_code, failed.removed) == (4, False)
+    assert (tmp_path / "there" / "deep" / "er" / "file").exists()
+
+
 def test_what_is_installed_but_cannot_be_imported_is_found_there(
     wheelhouse: Path, tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ import enum
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -58,7 +58,8 @@ class Order:
     ``arguments`` are install.py's, None: do not install; ``verify``: then import what was
     installed. ``script`` is a file of ours to run
     there at last, in the directory of the wheelhouse; ``bring`` are files of that machine,
-    relative ones of that directory, and ``home`` is where they go here.
+    relative ones of that directory, and ``home`` is where they go here. ``remove``: where all
+    went well, the files do not stay there.
     """
 
     arguments: tuple[str, ...] | None
@@ -68,13 +69,14 @@ class Order:
     remote_dir: str = ""
     script: Path | None = None
     bring: tuple[str, ...] = ()
+    remove: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Delivered:
     """What became of an order; None: not done, for it was not asked for or what was before failed.
 
-    ``brought`` are the files that came back.
+    ``brought`` are the files that came back; ``removed``: nothing was left there.
     """
 
     pushed: Pushed
@@ -82,6 +84,7 @@ class Delivered:
     verified: Ran | None
     ran: Ran | None
     brought: tuple[Path, ...]
+    removed: bool
 
     @property
     def exit_code(self) -> int:
@@ -112,9 +115,18 @@ def deliver(files: Sequence[Cargo], order: Order, line: Line, reporter: Reporter
     well = all(done.code == 0 for done in (installed, verified) if done is not None)
     ran = there.run(order.script) if well and order.script is not None else None
     brought = [there.bring(name) for name in order.bring if well]
-    return Delivered(
-        pushed=pushed, installed=installed, verified=verified, ran=ran, brought=tuple(brought)
+    done = Delivered(
+        pushed=pushed,
+        installed=installed,
+        verified=verified,
+        ran=ran,
+        brought=tuple(brought),
+        removed=False,
     )
+    if order.remove and done.exit_code == EXIT_OK:
+        there.remove(files)
+        return replace(done, removed=True)
+    return done
 
 
 class _There:
@@ -164,6 +176,15 @@ class _There:
         destination = self._order.home / PurePosixPath(name).name
         landing.bring(self._line, str(PurePosixPath(self._directory, name)), destination)
         return destination
+
+    def remove(self, files: Sequence[Cargo]) -> None:
+        """Remove what was brought there, and the directories that are empty then."""
+        script = self._order.script
+        names = [file.name for file in files] + ([script.name] if script else [])
+        parents = {str(parent) for name in names for parent in PurePosixPath(name).parents}
+        inner = sorted(parents - {"."}, key=len, reverse=True)
+        paths = [f"{self._directory}/{name}" for name in (*names, *inner)]
+        landing.forget(self._line, [*paths, self._directory])
 
 
 def probed(line: Line, indexes: Sequence[str] = ()) -> dict[str, Any]:

@@ -99,6 +99,7 @@ class Options:
     break_system_packages: bool = False
     run: Path | None = None
     bring: tuple[str, ...] = ()
+    remove: bool = False
     json: bool = False
     verbose: int = 0
     quiet: int = 0

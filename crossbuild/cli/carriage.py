@@ -118,6 +118,7 @@ def _order(call: Call) -> Order:
         remote_dir=options.remote_dir,
         script=home / options.run if options.run else None,
         bring=options.bring,
+        remove=options.remove,
     )
 
 
@@ -161,6 +162,7 @@ def _described(done: Delivered) -> dict[str, object]:
         "installed": _told(done.installed),
         "verified": _told(done.verified),
         "ran": _told(done.ran),
+        "removed": done.removed,
         "brought": [str(path) for path in done.brought],
     }
 
@@ -184,7 +186,9 @@ def _shown(page: Page, done: Delivered) -> None:
     """What arrived, and what the programs there printed, in their own words."""
     pushed = done.pushed
     whole = wording.size(sum(file.size for file in pushed.files))
-    text = f"{wording.count(len(pushed.files), 'file')}, {whole}, are in {pushed.directory} there"
+    are = "were" if done.removed else "are"
+    count = wording.count(len(pushed.files), "file")
+    text = f"{count}, {whole}, {are} in {pushed.directory} there"
     more = []
     if pushed.resent:
         more = [f"{wording.count(pushed.resent, 'message')} had to be sent again"]

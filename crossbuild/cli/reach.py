@@ -110,5 +110,10 @@ AFTERWARDS = Group(
             many=True,
             help="bring a file from there into this directory, one that --run made for example",
         ),
+        Option(
+            names=("--remove",),
+            dest="remove",
+            help="where all went well, remove there what was pushed (else the next push uses it)",
+        ),
     ),
 )
