@@ -15,6 +15,7 @@ from typing import IO
 from crossbuild import replacing
 from crossbuild.disk import full_guarded, guarded, sync
 from crossbuild.errors import StorageError, UsageError
+from crossbuild.installer import assembly
 from crossbuild.instructions import NAME as README
 from crossbuild.packing import (
     archives,
@@ -92,6 +93,9 @@ def _prepared(order: Order, load: Cargo, scratch: Path) -> tuple[Cargo, tuple[st
             f"{order.wheelhouse} does not say for which Python it is",
             remedy="--with-modules needs the crossbuild-report.json of the wheelhouse.",
         )
+    if load.named(assembly.NAME) is None:
+        program = cargo.written(scratch, assembly.NAME, assembly.script().encode())
+        load = cargo.changed(load, [program], scratch)
     if order.pip:
         load = cargo.changed(load, [cargo.item_of(order.pip.parent, order.pip.name)], scratch)
     if order.stored:

@@ -90,6 +90,17 @@ def test_files_that_are_not_listed_stay_behind(wheelhouse: Path, tmp_path: Path)
     assert "notes-of-mine.txt" not in contents(unpacked(made.output, tmp_path / "there"))
 
 
+def test_a_wheelhouse_without_the_installer_gets_it(wheelhouse: Path) -> None:
+    program = (wheelhouse / "install.py").read_bytes()
+    (wheelhouse / "install.py").unlink()
+    sums = (wheelhouse / "SHA256SUMS").read_text().splitlines()
+    kept = [line for line in sums if not line.endswith("  install.py")]
+    (wheelhouse / "SHA256SUMS").write_text("".join(f"{line}\n" for line in kept))
+    made = wheelhouses.packed(Order(wheelhouse=wheelhouse, form=Form.DIRECTORY))
+    assert (made.output / "install.py").read_bytes() == program
+    assert "install.py" in cargo.sums(made.output / "SHA256SUMS")
+
+
 def test_a_damaged_wheelhouse_is_not_packed(wheelhouse: Path) -> None:
     wheel = wheelhouse / "alpha-1.0-py3-none-any.whl"
     wheel.write_bytes(wheel.read_bytes()[:-1] + b"?")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -124,6 +126,34 @@ def test_a_list_that_lost_its_end_is_noticed(made: Bundle) -> None:
 def test_what_it_cannot_read_is_said(made: Bundle, tmp_path: Path) -> None:
     assert join(made.output / "join.py", "-x")[0] == 2
     assert join(made.output / "join.py", tmp_path / "absent")[1].endswith("is no directory\n")
+
+
+def test_it_takes_no_memory_for_large_parts(tmp_path: Path) -> None:
+    content = bytes(16 << 20)
+    name, digest = "wheelhouse.tar", hashlib.sha256(content).hexdigest()
+    lines = []
+    for number in ("001", "002", "003", "004"):
+        (tmp_path / f"{name}.{number}").write_bytes(content)
+        lines.append(f"{digest}  {name}.{number}\n")
+    (tmp_path / "SHA256SUMS").write_text("".join(lines))
+    whole = hashlib.sha256(content * 4).hexdigest()
+    (tmp_path / f"{name}.sha256").write_text(f"{whole}  {name}\n")
+    program = (
+        "import resource, sys\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        f"space = {{'__name__': 'join'}}\nexec({join_script()!r}, space)\nbefore = peak()\n"
+        "code = space['main'](['.'])\nprint(code, peak() - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    code, kibibytes = done.stdout.splitlines()[-1].split()
+    assert code == "0"
+    assert int(kibibytes) < 8 << 10
+
+
+def join_script() -> str:
+    return resources.files("crossbuild.packing").joinpath("join_script.py").read_text()
 
 
 def test_a_full_disk_leaves_nothing_half_done(made: Bundle) -> None:

@@ -60,8 +60,7 @@ def test_there_and_back(stick: Path, tmp_path: Path, form: Form) -> None:
     run(sys.executable, "-m", module, "-e", f"wheelhouse.{form.value}", ".", directory=there)
     run("sha256sum", "--strict", "-c", "SHA256SUMS", directory=there / "wheelhouse")
     site = tmp_path / "site"
-    words = f"-m pip install --no-index --find-links . -r requirements.txt --target {site}"
-    run(sys.executable, *words.split(), directory=there / "wheelhouse")
+    run(sys.executable, "-S", "install.py", "--target", site, directory=there / "wheelhouse")
     code = "import alpha, beta; print(alpha.__file__, alpha.VALUE, beta.VERSION)"
     said = run(
         sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(site)!r}); {code}"
