@@ -48,3 +48,12 @@ def test_where_no_image_can_be_had_it_says_what_helps(
     with pytest.raises(HostError, match=f"no image has CPython {python}") as caught:
         bench(platform, python).image()
     assert remedy in caught.value.remedy
+
+
+def test_what_would_have_an_older_c_library_is_named_only_where_it_cannot_be_had() -> None:
+    here = bench("manylinux2014_aarch64", "3.11")
+    elsewhere = here.older_elsewhere()
+    assert elsewhere
+    assert elsewhere.name == "manylinux2014-aarch64"
+    assert bench("manylinux2014_aarch64", "3.11", lambda _: True).older_elsewhere() is None
+    assert bench("manylinux2014_aarch64", "3.12", lambda _: True).older_elsewhere() is None
