@@ -13,7 +13,7 @@ from packaging.pylock import Package, PackageWheel, Pylock
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from crossbuild import instructions, replacing
+from crossbuild import floors, instructions, replacing
 from crossbuild.disk import full_guarded, hash_of
 from crossbuild.installer import assembly
 from crossbuild.model import VerifiedWheel
@@ -58,7 +58,8 @@ def fill(directory: Path, wheels: Sequence[VerifiedWheel], target: Target) -> No
         _write_program(directory / assembly.NAME)
         sums = [f"{wheel.sha256}  {wheel.path.name}\n" for wheel in ordered]
         labels = [f"{wheel.name} {wheel.version}" for wheel in ordered]
-        readme = instructions.wheelhouse(target, labels)
+        above = floors.above(target, [wheel.path for wheel in ordered])
+        readme = instructions.wheelhouse(target, labels, instructions.needing(above))
         (directory / instructions.NAME).write_text(readme, encoding="utf-8")
         others = (REQUIREMENTS, "pylock.toml", assembly.NAME, instructions.NAME)
         sums += [f"{hash_of(directory / name)}  {name}\n" for name in others]

@@ -7,7 +7,7 @@ that has less refuses it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,6 +80,14 @@ def allowed(target: Target, allowances: Iterable[Allowance], wheel: Path) -> Tar
     most = limit(target, allowances, name)
     higher = needed(target, [tags(wheel)])
     return higher if most.floor and higher.floor and higher.floor <= most.floor else target
+
+
+def above(target: Target, wheels: Iterable[Path]) -> Iterator[tuple[str, str]]:
+    """The wheels that need more than the target promises: name and version, the platform."""
+    for wheel in wheels:
+        if platform := beyond(tags(wheel), target):
+            name, version, *_ = parse_wheel_filename(wheel.name)
+            yield f"{name} {version}", platform
 
 
 def tags(wheel: Path) -> frozenset[Tag]:

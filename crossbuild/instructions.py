@@ -41,8 +41,8 @@ def text(target: Target, packages: Sequence[str], todo: Sequence[Step]) -> str:
     chinese = [f"供离线安装的 Python 软件包，适用于：\n{_of(target, '{} 或更高版本')}"]
     for step in todo:
         commands = "".join(f"\n    {command}" for command in step.commands)
-        english.append(f"{_wrapped(step.english)}\n{commands}")
-        chinese.append(f"{step.chinese}\n{commands}")
+        english.append(f"{_wrapped(step.english)}\n{commands}".rstrip())
+        chinese.append(f"{step.chinese}\n{commands}".rstrip())
     english.append(f"It holds:\n\n{_wrapped(', '.join(packages))}")
     return "\n\n".join([*english, "-" * _WIDTH, *chinese]) + "\n"
 
@@ -87,6 +87,16 @@ def signed(target: Target, suffix: str) -> Step:
         chinese="本目录带有签名。用制作者的公钥验证，不符则拒绝安装；或用签名工具验证：",
         commands=(f"{python} install.py --verify-key KEY.pub", tool),
     )
+
+
+def needing(wheels: Iterable[tuple[str, str]]) -> Iterator[Step]:
+    """What to know of wheels that need more than was promised: ``name version``, the platform."""
+    for label, platform in wheels:
+        yield Step(
+            english=f"{label} needs more of the C library than was asked for: {platform}. Where "
+            "that is older, it is refused.",
+            chinese=f"{label} 需要更新的 C 库（{platform}），C 库较旧的机器上会拒绝安装。",
+        )
 
 
 def with_pip(target: Target) -> Step:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from packaging.tags import Tag, parse_tag
 
-from crossbuild import catalog, document, floors
+from crossbuild import bundle, catalog, document, floors
 from crossbuild.building.backend import Workshop
 from crossbuild.checkup import Order, check_up
 from crossbuild.cli import reading, tables
@@ -300,3 +300,14 @@ def test_verify_takes_it_by_that_name_alone(
     services: Any = SimpleNamespace(reporter=Recorder())
     order = Order(directory=directory, target=TARGET, smoke=False, floors=allowances)
     assert check_up(order, services).sound is sound
+
+
+def test_the_readme_of_the_wheelhouse_says_it(
+    above: tuple[Plan, VerifiedWheel], tmp_path: Path
+) -> None:
+    directory = tmp_path / "house"
+    directory.mkdir()
+    bundle.fill(directory, [above[1]], TARGET)
+    text = " ".join((directory / "README.txt").read_text().split())
+    assert f"demo 1.0 needs more of the C library than was asked for: {LIFTED}. Where" in text
+    assert "demo 1.0 需要更新的 C 库" in text

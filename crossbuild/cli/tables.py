@@ -244,10 +244,9 @@ def _failure(failure: Failure, page: Page) -> Table:
 
 def _above(wheels: Iterable[VerifiedWheel], target: Target, page: Page) -> Iterator[Table]:
     """The wheels that need more than the target promises, as the user allowed."""
-    for wheel in wheels:
-        if needs := floors.beyond(floors.tags(wheel.path), target):
-            text = f"{wheel.name} {wheel.version} needs {needs}: more than the target promises"
-            yield said(page, "warning", text, "You allowed it (--allow-floor).")
+    for label, needs in floors.above(target, [wheel.path for wheel in wheels]):
+        text = f"{label} needs {needs}: more than the target promises"
+        yield said(page, "warning", text, "You allowed it (--allow-floor).")
 
 
 def _checked(result: RunResult, target: Target, page: Page) -> Table:

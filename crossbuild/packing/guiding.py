@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from packaging.utils import parse_wheel_filename
 
-from crossbuild import instructions
+from crossbuild import floors, instructions
 from crossbuild.errors import UsageError
 from crossbuild.instructions import Step, interpreter
 from crossbuild.packing import cargo
@@ -45,7 +46,7 @@ def inside(load: Cargo, target: Target, suffix: str | None, scratch: Path) -> Ca
     names = packages(load)
     if "pip" in (name.partition(" ")[0] for name in names):
         steps.append(instructions.with_pip(target))
-    text = instructions.wheelhouse(target, names, steps)
+    text = instructions.wheelhouse(target, names, [*_needing(load, target), *steps])
     readme = cargo.written(scratch, instructions.NAME, text.encode())
     return cargo.changed(load, [readme], scratch)
 
@@ -53,12 +54,18 @@ def inside(load: Cargo, target: Target, suffix: str | None, scratch: Path) -> Ca
 def beside(load: Cargo, target: Target, form: Form, name: str, *, split: bool) -> str:
     """The instructions that go with a file of this name, or with its parts."""
     python = interpreter(target)
-    steps = [_joining(python, name)] if split else []
+    steps = [*_needing(load, target), *([_joining(python, name)] if split else [])]
     if form in {Form.PYZ, Form.TEXT}:
         steps += _running(python, name)
     else:
         steps += [_unpacking(python, form, name), *instructions.steps(target)]
     return instructions.text(target, packages(load), steps)
+
+
+def _needing(load: Cargo, target: Target) -> Iterator[Step]:
+    """What needs more than the target promises."""
+    above = floors.above(target, [Path(item.name) for item in load.wheels])
+    return instructions.needing(above)
 
 
 def _joining(python: str, name: str) -> Step:
