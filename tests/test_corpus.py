@@ -134,7 +134,7 @@ def test_an_sdist_that_could_not_be_asked_was_to_be_built() -> None:
 
 
 def test_an_import_that_fails_is_the_diagnosis() -> None:
-    imports = [{"module": "docopt", "error": "ImportError: no libx.so"}]
+    imports = [{"module": "docopt", "error": "Traceback:\n  File x\nImportError: no libx.so"}]
     smoke = {"state": "failed", "reason": "1 module", "imports": imports}
     row = made(Ran(code=10, document={"packages": [BUILT], "smoke": smoke}, seconds=1))
     assert row["diagnosis"] == "docopt: ImportError: no libx.so"

@@ -90,5 +90,7 @@ def _diagnosis(document: Mapping[str, Any], name: str) -> str | None:
     said = failed.get("error") or smoke.get("reason") or error.get("message")
     imports = [item for item in smoke.get("imports", ()) if item["error"]]
     if imports and not failures:
-        said = "; ".join(f"{item['module']}: {item['error']}" for item in imports)
+        last = (item["error"].strip().splitlines()[-1] for item in imports)
+        named = (item["module"] for item in imports)
+        said = "; ".join(f"{name}: {line}" for name, line in zip(named, last, strict=True))
     return _PATH.sub("", _LOG.sub("", said)) if said else None
