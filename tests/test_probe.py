@@ -46,6 +46,22 @@ def test_it_is_what_the_interpreter_told(tmp_path: Path) -> None:
     assert str(again) == str(target)
 
 
+def test_what_decides_how_packages_get_there_is_kept(tmp_path: Path) -> None:
+    index = {"url": "http://index.example/simple", "reachable": True, "how": "asked"}
+    target = read(tmp_path, told(index=index, modules={"zlib": False, "json": True}))
+    again = Target.from_json(json.loads(json.dumps(target.to_json())))
+    for reported in (target.reported, again.reported):
+        assert reported is not None
+        assert reported.missing == ("zlib",)
+        assert reported.index == "http://index.example/simple"
+        assert (reported.executable, reported.pip) == ("/usr/bin/python3", False)
+    for index in ({}, {"url": "", "reachable": True}, {"url": "x", "reachable": False}):
+        unreached = read(tmp_path, told(index=index)).reported
+        assert unreached is not None
+        assert unreached.index is None
+    assert target == read(tmp_path, TOLD)
+
+
 def test_the_order_of_the_tags_is_the_machines_own(tmp_path: Path) -> None:
     swapped = [*TOLD["tags"][1:], TOLD["tags"][0]]
     target = read(tmp_path, told(tags=swapped))

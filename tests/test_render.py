@@ -16,6 +16,7 @@ from crossbuild.cli.page import Page
 from crossbuild.cli.progress import Board, Line, label
 from crossbuild.cli.render import ASCII, UNICODE, Plain, Terminal, frame, showing
 from crossbuild.report import Building, Event, Level, Message, Stage, Transfer, Waiting
+from crossbuild.target import Reported
 from tests import answers
 
 NUMPY = f"numpy-1.26.4-{answers.LONG}.whl"
@@ -389,6 +390,18 @@ def test_a_good_end() -> None:
     assert "./wheelhouse  6 wheels, 14.6 MB, for manylinux2014_aarch64, CPython 3.11" in text
     assert "pip install --no-index --find-links wheelhouse -r wheelhouse/requirements.txt" in text
     assert "python3 wheelhouse/install.py" in text
+
+
+def test_where_the_target_reaches_an_index_three_steps_are_shown_instead() -> None:
+    reported = Reported(tags=(), markers=(), index="http://index.example/simple")
+    target = replace(answers.TARGET, reported=reported)
+    text = shown(lambda page: tables.result(page, answers.result(), target))
+    steps = text[text.index("The target reaches http://index.example/simple") :].splitlines()
+    assert steps[0].endswith("it needs no wheelhouse. There:")
+    assert steps[1] == "  python3 -m ensurepip --upgrade   # where it has no pip"
+    assert steps[2].startswith("  python3 -m pip install ")
+    assert steps[3].startswith("  python3 -")
+    assert "--no-index" not in text
 
 
 def test_an_incomplete_end_claims_nothing_whole() -> None:

@@ -341,7 +341,7 @@ PACKING = Group(
         Option(
             names=("--stored",),
             dest="stored",
-            help="repack the wheels without compression: a Python without zlib is slow to unpack",
+            help="store the wheels without compression (larger): fast where there is no zlib",
         ),
         Option(
             names=("--sign",),
