@@ -255,6 +255,50 @@ def test_ship_does_it_all_and_tells_where_it_was_not_needed(
     assert "not-on-the-index" in capsys.readouterr().err
 
 
+POOR = """
+import importlib.machinery, os, sys
+stdlib = os.path.dirname(os.__file__)
+
+class Poor:
+    "This Python has some modules only where somebody brought them."
+
+    def find_spec(self, name, path=None, target=None):
+        if name in ("html", "configparser"):
+            elsewhere = [place for place in sys.path if place != stdlib]
+            found = importlib.machinery.PathFinder.find_spec(name, elsewhere)
+            if found is None:
+                raise ModuleNotFoundError("No module named " + name)
+            return found
+
+sys.meta_path.insert(0, Poor())
+for name in ("html", "configparser"):
+    sys.modules.pop(name, None)
+exec(sys.stdin.read())
+"""
+
+
+def test_ship_brings_the_standard_modules_that_are_missing_there(
+    mini_index: MiniIndex,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tree(
+        tmp_path, **{"poor.py": POOR.encode(), "use.py": b"import app, html; print(html.__file__)"}
+    )
+    mini_index.add(wheels.wheel(tmp_path, "app", "2.0", files={"app.py": "import html\n"}))
+    words = ["ship", "app", "--index-url", mini_index.url, "--cache-dir", str(tmp_path / "cache")]
+    words += ["--via", f"exec:{sys.executable} {tmp_path / 'poor.py'}", "--no-smoke"]
+    words += ["--venv", str(tmp_path / "venv"), "--remote-dir", str(tmp_path / "there")]
+    assert main([*words, "--run", "use.py"]) == 0
+    (brought,) = (tmp_path / "venv").glob("lib/python3.*/site-packages/crossbuild_stdlib")
+    assert (brought / "html" / "__init__.py").exists()
+    assert (brought / "configparser.py").exists()
+    assert str(brought / "html" / "__init__.py") in capsys.readouterr().out
+    assert main([*words, "--run", "none.py"]) == 2
+
+
 def test_the_commands_say_what_happened_there(
     wheelhouse: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

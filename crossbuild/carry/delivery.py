@@ -101,6 +101,11 @@ def check(files: Sequence[Cargo], order: Order) -> None:
             f"there is no {INSTALLER} in the wheelhouse",
             remedy="Make it again with this crossbuild, or only push it: --no-install.",
         )
+    check_script(order)
+
+
+def check_script(order: Order) -> None:
+    """Raise UsageError where the file to run is not here."""
     if order.script is not None and not order.script.is_file():
         raise UsageError(f"{order.script} is no file", remedy="--run takes a Python file.")
 

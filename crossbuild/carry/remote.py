@@ -230,6 +230,12 @@ def run(script: str, home: str, searched: str, number: str, data: bytes) -> str:
         with open(log, "w", encoding="utf-8", errors="backslashreplace") as file:
             sys.stdout, sys.stderr, sys.argv = file, file, [script, *words]
             sys.path = place + sys.path
+            try:
+                import site
+
+                list(map(site.addsitedir, place))
+            except ImportError:
+                pass
             sys.path_importer_cache.clear()  # what was installed a moment ago counts
             code = 0  # type: object
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,12 @@ from crossbuild.cli.screen import Answer
 from crossbuild.errors import EXIT_OK, EXIT_UNPROVEN, UsageError
 from crossbuild.model import RunResult
 from crossbuild.net.credentials import split
-from crossbuild.report import waiting
+from crossbuild.packing import bundling
+from crossbuild.packing.modules import USELESS
+from crossbuild.packing.order import Form
+from crossbuild.packing.order import Order as Packing
+from crossbuild.report import Message, Reporter, waiting
+from crossbuild.store import Store
 from crossbuild.target import Target
 from crossbuild.targets import probe
 
@@ -54,15 +60,18 @@ def push_wheelhouse(call: Call) -> Answer:
 def ship(call: Call) -> Answer:
     """Find out what the machine is, make its wheelhouse, and deliver it."""
     order = _order(call)
+    delivery.check_script(order)
     with contextlib.closing(line(call)) as there:
         told = probed(call, there)
         target = replace(probe.target(told, Path("probe.json")), name="the machine there")
         result = _made(call, target)
         done = None
         if result.exit_code in _SHIPPABLE and result.output is not None:
-            files = push.load(result.output)
-            with call.screen.progress(call.verbosity) as reporter:
-                done = delivery.deliver(files, order, there, reporter)
+            with (
+                call.screen.progress(call.verbosity) as reporter,
+                _fitted(call, result.output, target, reporter) as wheelhouse,
+            ):
+                done = delivery.deliver(push.load(wheelhouse), order, there, reporter)
     asked = request.wanted(call.options, request.asked(call.options, call.around))
     return Answer(
         code=done.exit_code if done else result.exit_code,
@@ -79,6 +88,28 @@ def _made(call: Call, target: Target) -> RunResult:
     asked, indexes = request.requested(call.options, call.around, target)
     with call.services(indexes) as services:
         return pipeline.run(replace(asked, images=call.images(services)), services)
+
+
+@contextlib.contextmanager
+def _fitted(call: Call, output: Path, target: Target, reporter: Reporter) -> Iterator[Path]:
+    """The wheelhouse; for a Python without all of its standard library, with what that lacks."""
+    missing = set(target.reported.missing if target.reported else ()) - USELESS
+    if not missing:
+        yield output
+        return
+    store = Store(request.cache(call.options, call.around))
+    with store.scratch("fitted") as scratch:
+        packing = Packing(
+            wheelhouse=output,
+            form=Form.DIRECTORY,
+            output=scratch / output.name,
+            stored="zlib" in missing,
+            home=call.around.home,
+        )
+        made = bundling.pack(packing, scratch / "made")
+        for note in made.notes:
+            reporter.emit(Message(text=note))
+        yield made.output
 
 
 def probed(call: Call, there: Line) -> dict[str, Any]:

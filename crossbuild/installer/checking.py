@@ -42,12 +42,30 @@ def modules_of(distribution: Distribution) -> "tuple[str, ...]":
     return importable(inside, (distribution.read("top_level.txt") or "").split())
 
 
+def added(directory: str) -> "Iterator[str]":
+    """The directories that ``.pth`` files add when a Python starts there; this one did not."""
+    names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
+    for name in names:
+        if name.endswith(".pth"):
+            with open(os.path.join(directory, name), encoding="utf-8", errors="replace") as file:
+                lines = [line.rstrip() for line in file]
+            for line in lines:
+                path = os.path.join(directory, line)
+                if (
+                    line
+                    and not line.startswith(("#", "import ", "import\t"))
+                    and (os.path.isdir(path) and path not in sys.path)
+                ):
+                    yield path
+
+
 def unimportable(names: "Iterable[str]", directories: "list[str]") -> "Iterator[str]":
     """The modules that cannot be imported from these directories, and why."""
     import importlib
 
     before = list(sys.path)
     sys.path[:0] = [directory for directory in directories if directory not in sys.path]
+    sys.path += [path for directory in directories for path in added(directory)]
     importlib.invalidate_caches()
     try:
         for name in names:
