@@ -194,6 +194,11 @@ def test_a_libc_that_nothing_tells_is_null_with_the_reasons() -> None:
     }
 
 
+def test_a_python_without_arguments_tells_too() -> None:
+    answer = told(sys.executable, "import sys; del sys.argv")
+    assert answer["schema"] == "crossbuild-probe/1"
+
+
 def test_it_writes_to_a_file_where_one_is_named(tmp_path: Path) -> None:
     file = tmp_path / "probe.json"
     told(sys.executable, args=(str(file),))

@@ -146,10 +146,13 @@ def temporary() -> str:
 
 
 def remove(directory: str) -> None:
-    """Remove a directory and what is in it, as far as that goes."""
-    for top, names, files in os.walk(directory, topdown=False):
-        for name in files:
-            os.remove(os.path.join(top, name))
-        for name in names:
-            os.rmdir(os.path.join(top, name))
-    os.rmdir(directory)
+    """Remove a directory and what is in it; where that cannot be done, say what is left."""
+    try:
+        for top, names, files in os.walk(directory, topdown=False):
+            for name in files:
+                os.remove(os.path.join(top, name))
+            for name in names:
+                os.rmdir(os.path.join(top, name))
+        os.rmdir(directory)
+    except OSError as error:
+        sys.stderr.write(f"warning: {directory} is left over: {reason(error)}\n")

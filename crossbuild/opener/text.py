@@ -51,11 +51,11 @@ def start(space: "dict[str, Any]", contents: Written, file: str) -> None:
 
     ``file`` is what this code was compiled from.
     """
-    itself = {os.path.abspath(file), "-" if file == "<stdin>" else ""}
-    ran = space.get("__name__") == "__main__" and not itself.isdisjoint(
-        {os.path.abspath(sys.argv[0]), sys.argv[0]}
-    )
-    words = sys.argv[1:] if ran else space.get("arguments", [])
+    argv = getattr(sys, "argv", None) or [""]
+    itself = {os.path.abspath(file), "-" if file == "<stdin>" else file}
+    called = {os.path.abspath(argv[0]), argv[0]}
+    ran = space.get("__name__") == "__main__" and not itself.isdisjoint(called)
+    words = argv[1:] if ran else space.get("arguments", [])
     space["code"] = opened(words, contents, os.path.basename(file))
     if ran:
         sys.exit(space["code"])

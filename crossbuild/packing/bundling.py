@@ -131,6 +131,7 @@ def _directory(order: Order, load: Cargo) -> Bundle:
         )
     with replacing.staging(output, REPORT, "wheelhouse") as directory, full_guarded(output.parent):
         for item in load.items:
+            (directory / item.name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(item.path, directory / item.name)
         replacing.replace(directory, output)
     return Bundle(form=order.form, output=output, files=len(load.items), size=load.size)

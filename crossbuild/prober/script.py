@@ -82,4 +82,4 @@ def main(words: "list[str]") -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(getattr(sys, "argv", [])[1:])

@@ -60,7 +60,7 @@ _MARKERS = (
     "sys_platform",
 )
 _INDEXES = 'INDEXES: "list[str]" = []\n'
-_ENTRY = '\n\nif __name__ == "__main__":\n    main(sys.argv[1:])\n'
+_ENTRY = '\n\nif __name__ == "__main__":\n    main(getattr(sys, "argv", [])[1:])\n'
 
 
 def script(indexes: Sequence[str] = ()) -> str:

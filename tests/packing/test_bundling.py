@@ -51,6 +51,16 @@ def test_an_archive_holds_the_wheelhouse(wheelhouse: Path, tmp_path: Path, form:
     assert contents(unpacked(made.output, tmp_path / "there")) == contents(wheelhouse)
 
 
+def test_directories_that_are_listed_come_along(wheelhouse: Path) -> None:
+    (wheelhouse / "more").mkdir()
+    (wheelhouse / "more" / "notes.txt").write_text("notes")
+    line = f"{hash_of(wheelhouse / 'more' / 'notes.txt')}  more/notes.txt\n"
+    with (wheelhouse / "SHA256SUMS").open("a") as stream:
+        stream.write(line)
+    made = wheelhouses.packed(Order(wheelhouse=wheelhouse, form=Form.DIRECTORY))
+    assert (made.output / "more" / "notes.txt").read_text() == "notes"
+
+
 def test_a_directory_is_a_copy(wheelhouse: Path) -> None:
     for _ in range(2):
         made = wheelhouses.packed(Order(wheelhouse=wheelhouse, form=Form.DIRECTORY))

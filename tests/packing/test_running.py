@@ -211,6 +211,24 @@ def test_inside_another_program_it_takes_no_words_of_that(wheelhouse: Path) -> N
     assert done.stdout.splitlines()[-1] == b"0"
 
 
+def test_in_a_python_without_arguments_and_a_place_that_stays(
+    wheelhouse: Path, tmp_path: Path
+) -> None:
+    bundle = made(wheelhouse, Form.TEXT)
+    words = ["install", "--target", str(tmp_path / "site")]
+    program = (
+        f"import os, sys; del sys.argv\nspace = {{'arguments': {words!r}}}\n"
+        "def refuse(path): raise PermissionError(13, 'Permission denied')\nos.rmdir = refuse\n"
+        f"exec(open({str(bundle)!r}).read(), space)\nprint(space['code'])"
+    )
+    environment = {"TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=True, env=environment
+    )
+    assert done.stdout.splitlines()[-1] == b"0"
+    assert b"is left over: permission denied" in done.stderr
+
+
 def test_a_place_to_unpack_that_cannot_be_written(wheelhouse: Path, tmp_path: Path) -> None:
     bundle = made(wheelhouse, Form.PYZ)
     code, text = run(bundle, "unpack", bundle / "there")
