@@ -32,11 +32,13 @@ from crossbuild.model import (
     Plan,
     VerifiedWheel,
 )
+from crossbuild.platforms import Floor
 from crossbuild.process import CancelledError
 from crossbuild.report import Building, Level, Message, Stage
 from crossbuild.schedule import Skipped, in_order
 from crossbuild.store import Store
 from crossbuild.target import Target
+from crossbuild.wheels import promises
 from crossbuild.workbench import Services, Workbench
 from crossbuild.wright import Piece, Wright
 
@@ -247,32 +249,37 @@ class Maker:
         return self._made_above(piece, error)
 
     def _made_above(self, piece: Piece, error: FloorError) -> VerifiedWheel:
-        """Take a wheel above the floor where that is allowed by name; else raise ``error``."""
-        step = piece.step
+        """Take the wheel for the lowest floor that it fits, if that is allowed.
+
+        Else raises ``error``, which then says which floor that is.
+        """
+        step, tried = piece.step, list(piece.climb.attempts)
         allowed = floors.limit(self._target, self._floors, step.pin.name)
-        needs = error.needs
-        while needs and (higher := floors.floor_of(needs, allowed)):
-            if not (allowed.floor and higher <= allowed.floor):
-                break
-            try:
-                wheel = self._wright.make(piece, floors.lifted(self._target, higher))
-            except FloorError as again:
-                if again.needs == needs:
-                    break
-                needs = again.needs
-            else:
-                self._warn(step, f"needs {needs}, more than {self._target.platform} promises")
-                return wheel
-        error.remedy = self._ways_out(step, error)
+        wheel, needs = self._lowest(piece, error)
+        if wheel and needs and floors.lifted(allowed, needs) == allowed:
+            platform = floors.lifted(self._target, needs).platform
+            self._warn(step, f"needs {platform}, more than {self._target.platform} promises")
+            return wheel
+        piece.climb.attempts[:] = tried
+        if needs:
+            error.remedy = self._ways_out(step, floors.lifted(self._target, needs).platform)
         raise error
 
-    def _ways_out(self, step: BuildStep, error: FloorError) -> str:
-        """What helps with a wheel that does not fit."""
-        if error.needs is None:
-            return error.remedy
-        floor = error.needs.removesuffix(f"_{self._target.arch}")
+    def _lowest(
+        self, piece: Piece, error: FloorError
+    ) -> tuple[VerifiedWheel | None, Floor | None]:
+        """The wheel for the lowest floor above the target's that it can be made to fit."""
+        most = floors.floor_of(error.needs, self._target) if error.needs else None
+        for floor in promises.higher(self._target, most) if most else ():
+            with contextlib.suppress(FloorError):
+                return self._wright.make(piece, floors.lifted(self._target, floor)), floor
+        return None, most
+
+    def _ways_out(self, step: BuildStep, platform: str) -> str:
+        """What helps with a wheel that fits only this platform."""
+        floor = platform.removesuffix(f"_{self._target.arch}")
         text = (
-            f"It fits {error.needs}: make the wheels for that target, or take this one as it is "
+            f"It fits {platform}: make the wheels for that target, or take this one as it is "
             f"with --allow-floor {step.pin.name}={floor}."
         )
         elsewhere = self._bench.older_elsewhere()

@@ -23,6 +23,7 @@ from crossbuild.model import Failure, Origin, Plan, RunResult, VerifiedWheel, Wa
 from crossbuild.proof import SmokeResult, SmokeState
 from crossbuild.report import Message
 from crossbuild.target import Reported, Target
+from crossbuild.wheels import promises
 from tests.fakeengine import FakeEngine, Outcome
 from tests.miniindex import MiniIndex
 from tests.shelf import name
@@ -109,6 +110,14 @@ def test_an_allowance_is_read(said: str, allowance: Allowance) -> None:
 def test_what_is_no_allowance(said: str) -> None:
     with pytest.raises(ValueError, match=r"write manylinux_2_28|is no package name"):
         reading.allowance(said)
+
+
+def test_the_floors_that_are_tried_one_after_the_other() -> None:
+    found = promises.higher(TARGET, (2, 29))
+    assert (found[-1], found[-2]) == ((2, 29), (2, 28))
+    assert list(found) == sorted(found)
+    assert found[0] > (2, 17)
+    assert promises.higher(TARGET, (2, 17)) == ()
 
 
 def test_the_proof_is_made_where_the_c_library_is_new_enough() -> None:

@@ -217,8 +217,7 @@ def _how(wheel: VerifiedWheel) -> str:
     if wheel.provenance.grafted:
         parts.append(f"with {wording.listing(wheel.provenance.grafted)}")
     if wheel.provenance.fitted:
-        names = [item.library for item in wheel.provenance.fitted]
-        parts.append(f"{wording.listing(names)} bound to an older C library")
+        parts.append(f"{len(wheel.provenance.fitted)} of them bound to an older C library")
     return ", ".join(parts)
 
 

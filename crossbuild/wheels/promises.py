@@ -72,6 +72,13 @@ def lowest(target: Target, versions: Iterable[SymbolVersion]) -> str | None:
     return None
 
 
+def higher(target: Target, most: Floor) -> tuple[Floor, ...]:
+    """The floors above the target's that auditwheel knows, up to ``most``, and that itself."""
+    known = {_floor_of(policy) for policy in _policies(target.family, target.arch)} | {most}
+    own = target.floor or most
+    return tuple(sorted(floor for floor in known if own < floor <= most))
+
+
 def highest(versions: Iterable[SymbolVersion]) -> tuple[SymbolVersion, ...]:
     """Of each library and kind of version the highest: what the others follow from."""
     best: dict[tuple[str, str], SymbolVersion] = {}
