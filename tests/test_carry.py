@@ -89,6 +89,15 @@ def test_many_files_in_many_places_pass_no_limit_either(
         push.push(push.load(wheelhouse), line, Silent(), remote_dir="/proc/" + "x" * 700)
 
 
+def test_paths_that_are_too_long_for_the_limit_are_said(wheelhouse: Path, tmp_path: Path) -> None:
+    long = str(tmp_path / "/".join(["x" * 200] * 6))
+    for remote_dir in (long, long * 3):
+        line = channels.line(lambda: Limited(1 << 12), 1 << 12)
+        with pytest.raises(UsageError, match="4096 bytes does not hold the paths") as caught:
+            push.push(push.load(wheelhouse), line, Silent(), remote_dir=remote_dir)
+        assert "--message-limit" in caught.value.remedy
+
+
 @pytest.mark.parametrize(
     ("fault", "each"),
     [

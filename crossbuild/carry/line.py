@@ -13,7 +13,7 @@ from crossbuild import process
 from crossbuild.carry import message
 from crossbuild.carry.channel import Channel
 from crossbuild.carry.message import Call, Reply
-from crossbuild.errors import ChannelError
+from crossbuild.errors import ChannelError, UsageError
 
 DEFAULT_LIMIT = 1 << 20
 """Bytes of one message, all of it included."""
@@ -66,8 +66,11 @@ class Line:
                 self._idle.get_nowait().close()
 
     def room(self, call: Call) -> int:
-        """How many bytes of data one message can take beside this call."""
-        return message.room(call, self._limit)
+        """How many bytes of data one message can take beside this call. Raises UsageError."""
+        try:
+            return message.room(call, self._limit)
+        except ValueError as error:
+            raise _too_small(self._limit) from error
 
     @property
     def answer_room(self) -> int:
@@ -78,7 +81,8 @@ class Line:
         """Call a function there and give what it answers.
 
         ``more`` seconds of patience are added. Raises ChannelError when the other end refuses, or
-        gives no whole answer after every try; CancelledError when the run is being ended.
+        gives no whole answer after every try; UsageError for a message that passes the limit;
+        CancelledError when the run is being ended.
         """
         reply, reason = None, ""
         for count in range(_TRIES):
@@ -107,6 +111,8 @@ class Line:
     def _try(self, call: Call, data: bytes, patience: float) -> tuple[Reply | None, str]:
         """One try: the answer, or why there is none."""
         sent = message.compose(call, data)
+        if len(sent.text) > self._limit:
+            raise _too_small(self._limit)
         with self._free:
             try:
                 with self._channel() as channel:
@@ -136,6 +142,13 @@ class Line:
         while (left := end - time.monotonic()) > 0:
             process.check_cancelled()
             time.sleep(min(left, _LOOK))
+
+
+def _too_small(limit: int) -> UsageError:
+    return UsageError(
+        f"a message of {limit} bytes does not hold the paths at the other end",
+        remedy="Raise --message-limit, or name a shorter --remote-dir.",
+    )
 
 
 def _tail(printed: str) -> str:
