@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +15,12 @@ from crossbuild import pipeline, wording
 from crossbuild.cli import request
 from crossbuild.cli.page import Page, said
 from crossbuild.cli.screen import Answer
+from crossbuild.engine.base import Engine
 from crossbuild.errors import EXIT_OK, UsageError
 from crossbuild.model import Wanted
 from crossbuild.packing import bundling, cargo, guiding
 from crossbuild.packing.bundling import Bundle
+from crossbuild.packing.modules import Sources
 from crossbuild.packing.order import Form, Order
 from crossbuild.pipeline import Request
 from crossbuild.store import Store
@@ -40,19 +44,26 @@ def bundle(call: Call) -> Answer:
         stored=options.stored,
         key=options.sign,
         modules=options.with_modules,
-        home=call.around.home,
     )
     store = Store(request.cache(options, call.around))
     store.sweep()
     with store.scratch("bundle") as scratch, store.scratch("pip") as house:
         if options.carry_pip:
             order = replace(order, pip=_pip(call, order, house / "wheelhouse"))
-        made = bundling.pack(order, scratch)
+        sources = Sources(home=call.around.home, engine=lambda: _engine(call))
+        made = bundling.pack(order, scratch, sources)
     return Answer(
         code=EXIT_OK,
         document=_document(made),
         show=lambda page: _shown(page, made),
     )
+
+
+@contextlib.contextmanager
+def _engine(call: Call) -> Iterator[Engine]:
+    """What runs a Python of an image, where none of this host will do."""
+    with call.services(request.indexes(call.options, call.around)) as services:
+        yield services.engine
 
 
 def _pip(call: Call, order: Order, house: Path) -> Path:

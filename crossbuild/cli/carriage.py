@@ -23,7 +23,7 @@ from crossbuild.errors import EXIT_OK, EXIT_UNPROVEN, UsageError
 from crossbuild.model import RunResult
 from crossbuild.net.credentials import split
 from crossbuild.packing import bundling
-from crossbuild.packing.modules import USELESS
+from crossbuild.packing.modules import USELESS, Sources
 from crossbuild.packing.order import Form
 from crossbuild.packing.order import Order as Packing
 from crossbuild.report import Message, Reporter, waiting
@@ -104,9 +104,8 @@ def _fitted(call: Call, output: Path, target: Target, reporter: Reporter) -> Ite
             form=Form.DIRECTORY,
             output=scratch / output.name,
             stored="zlib" in missing,
-            home=call.around.home,
         )
-        made = bundling.pack(packing, scratch / "made")
+        made = bundling.pack(packing, scratch / "made", Sources(home=call.around.home))
         for note in made.notes:
             reporter.emit(Message(text=note))
         yield made.output

@@ -29,6 +29,7 @@ from crossbuild.packing import (
 )
 from crossbuild.packing.archives import Sink
 from crossbuild.packing.cargo import REPORT, SUMS, Cargo
+from crossbuild.packing.modules import Sources
 from crossbuild.packing.order import FAT32_LIMIT, Form, Order
 from crossbuild.packing.splitting import Parts, lines
 
@@ -68,26 +69,30 @@ _GROWTH: Mapping[Form, float] = {Form.TEXT: 1.37}
 """How many times the size of a wheelhouse a bundle of it has; 1 otherwise."""
 
 
-def pack(order: Order, scratch: Path) -> Bundle:
+def pack(order: Order, scratch: Path, sources: Sources) -> Bundle:
     """Check a wheelhouse and pack it. The same wheelhouse gives the same bytes.
 
-    ``scratch`` is an empty directory for what is made on the way. What would not fit FAT32 is
-    split where the output lies on one. Raises UsageError for what cannot be packed so,
-    IntegrityError for a damaged wheelhouse, StorageError.
+    ``scratch`` is an empty directory, or one to make, for what is made on the way; ``sources``
+    are where modules of the standard library may be found. What would not fit FAT32 is split
+    where the output lies on one. Raises UsageError for what cannot be packed so, IntegrityError
+    for a damaged wheelhouse, StorageError.
     """
     if order.split and order.form is Form.DIRECTORY:
         raise UsageError("a directory is not split", remedy="Give --format tar with --split.")
-    load, notes = _prepared(order, cargo.read(order.wheelhouse), scratch)
+    scratch.mkdir(parents=True, exist_ok=True)
+    load, notes = _prepared(order, cargo.read(order.wheelhouse), scratch, sources)
     return replace(_packed(order, load), notes=notes)
 
 
-def _prepared(order: Order, load: Cargo, scratch: Path) -> tuple[Cargo, tuple[str, ...]]:
+def _prepared(
+    order: Order, load: Cargo, scratch: Path, sources: Sources
+) -> tuple[Cargo, tuple[str, ...]]:
     """The wheelhouse with all that was asked for besides, and what has to be said of that."""
     whole = load
     notes: tuple[str, ...] = ()
     target = guiding.target_of(load)
     if target:
-        load, notes = modules.completed(load, order.modules, target, order.home, scratch)
+        load, notes = modules.completed(load, order.modules, target, sources, scratch)
     elif order.modules:
         raise UsageError(
             f"{order.wheelhouse} does not say for which Python it is",

@@ -10,7 +10,8 @@ from __future__ import annotations
 import base64
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -18,7 +19,9 @@ from typing import Any
 
 import tomli_w
 
-from crossbuild import process, wording
+from crossbuild import catalog, process, wording
+from crossbuild.catalog import Role
+from crossbuild.engine.base import WORK, Engine
 from crossbuild.errors import HostError, UsageError
 from crossbuild.packing import archives, cargo
 from crossbuild.packing.cargo import Cargo, Item
@@ -51,8 +54,19 @@ class Found:
     unknown: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sources:
+    """Where Pythons may be: the user's ``home``, and the images that an engine can run.
+
+    ``engine`` opens it for as long as it is needed; None: there is none.
+    """
+
+    home: Path
+    engine: Callable[[], AbstractContextManager[Engine]] | None = None
+
+
 def completed(
-    load: Cargo, asked: Sequence[str] | None, target: Target, home: Path, scratch: Path
+    load: Cargo, asked: Sequence[str] | None, target: Target, sources: Sources, scratch: Path
 ) -> tuple[Cargo, tuple[str, ...]]:
     """The wheelhouse with the modules that were asked for; for None those a probe found missing.
 
@@ -63,10 +77,14 @@ def completed(
     names = sorted(set(missing) - USELESS) if asked is None else list(asked)
     if not names:
         return load, ()
-    python = interpreter(target, home)
-    if python is None:
+    directory = scratch / "library"
+    python = interpreter(target, sources.home)
+    found = find(python, names, directory) if python else None
+    if found is None and sources.engine is not None:
+        with sources.engine() as engine:
+            found = find_in_image(target, names, engine, directory)
+    if found is None:
         return _unserved(load, names, target, asked is None)
-    found = find(python, names)
     impossible = [*found.compiled, *found.unknown]
     text = f"{wording.listing(impossible)} cannot be brought: not Python code of CPython's library"
     if impossible and asked is not None:
@@ -82,7 +100,8 @@ def completed(
 def _unserved(
     load: Cargo, names: Sequence[str], target: Target, automatic: bool
 ) -> tuple[Cargo, tuple[str, ...]]:
-    text = f"no CPython {target.python_version} on this host has {wording.listing(names)} to bring"
+    wanted = wording.listing(names)
+    text = f"no CPython {target.python_version} on this host or in an image has {wanted} to bring"
     if automatic:
         return load, (f"The target lacks modules, and {text}",)
     remedy = f"Install one, for example with `uv python install {target.python_version}`."
@@ -106,19 +125,57 @@ def _is(path: Path, version: str) -> bool:
     return done.returncode == 0 and done.stdout.strip() == version
 
 
-def find(python: Path, names: Sequence[str]) -> Found:
-    """Ask an interpreter where modules lie, and what they need. Raises HostError if it fails."""
-    source = resources.files("crossbuild.packing").joinpath("modules_script.py")
-    with resources.as_file(source) as script:
-        argv = [str(python), "-I", "-S", str(script), *names]
+def find(python: Path, names: Sequence[str], directory: Path) -> Found:
+    """Have an interpreter copy modules, and what they need, to ``directory``, which is made.
+
+    Raises HostError if it fails.
+    """
+    directory.mkdir()
+    with resources.as_file(_script()) as script:
+        argv = [str(python), "-I", "-S", str(script), str(directory), *names]
         done = process.run(argv, check=False)
     if done.returncode != 0:
-        last = "".join(done.stderr.strip().splitlines()[-1:])
-        raise HostError(f"{python} cannot tell where its modules are: {last}")
-    told: dict[str, Any] = json.loads(done.stdout)
+        raise _speechless(str(python), done.stderr)
+    return _found(directory)
+
+
+def find_in_image(
+    target: Target, names: Sequence[str], engine: Engine, directory: Path
+) -> Found | None:
+    """The same by the Python of an image of the target's; None where no image has it.
+
+    Raises HostError if it fails, or nothing of the image can run here.
+    """
+    image = next(filter(catalog.from_packages, catalog.images_for(target, Role.TARGET)), None)
+    python = image.interpreter(target.python) if image else None
+    if image is None or python is None:
+        return None
+    library = f"{WORK}/library"
+    with engine.session(engine.prepare(image, Role.TARGET)) as session:
+        with resources.as_file(_script()) as script:
+            session.put(script, f"{WORK}/modules.py")
+        argv = [python.command, "-I", "-S", f"{WORK}/modules.py", library, *names]
+        done = session.run(argv)
+        if not done.ok:
+            raise _speechless(f"{python.command} of {image.name}", done.output)
+        session.get(library, directory)
+    return _found(directory)
+
+
+def _script() -> Any:
+    return resources.files("crossbuild.packing").joinpath("modules_script.py")
+
+
+def _speechless(python: str, said: str) -> HostError:
+    last = "".join(said.strip().splitlines()[-1:])
+    return HostError(f"{python} cannot tell where its modules are: {last}")
+
+
+def _found(directory: Path) -> Found:
+    told: dict[str, Any] = json.loads((directory / "answer.json").read_bytes())
     return Found(
         version=told["version"],
-        files={name: Path(path) for name, path in sorted(told["files"].items())},
+        files={name: directory / name for name in told["files"]},
         compiled=tuple(told["compiled"]),
         unknown=tuple(told["unknown"]),
     )

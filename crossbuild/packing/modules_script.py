@@ -1,10 +1,11 @@
 """Tells where the modules of this Python's standard library lie, and those that they import.
 
-    python -I -S modules_script.py NAME...
+    python -I -S modules_script.py DIRECTORY NAME...
 
-Prints JSON: ``version``; ``files``, names as they are below the library to their paths;
-``compiled``, the asked-for ones that are no Python; ``unknown``, those that there are not.
-Modules without which no Python starts are left out.
+Copies them to the directory, as they lie below the library, and writes ``answer.json`` there:
+``version``; ``files``, the names of what was copied; ``compiled``, the asked-for ones that are
+no Python; ``unknown``, those that there are not. Modules without which no Python starts are left
+out.
 """
 
 import sys
@@ -89,18 +90,24 @@ def for_programs(node: ast.stmt) -> bool:
     return isinstance(test, ast.Compare) and getattr(test.left, "id", "") == "__name__"
 
 
-def main(names: "list[str]") -> None:
+def main(directory: str, names: "list[str]") -> None:
     search = Search()
     search.follow(names)
     asked = {name.split(".")[0] for name in names}
+    for name, path in search.files.items():
+        copy = os.path.join(directory, name)
+        os.makedirs(os.path.dirname(copy), exist_ok=True)
+        with open(path, "rb") as source, open(copy, "wb") as file:
+            file.write(source.read())
     answer = {
         "version": ".".join(map(str, sys.version_info[:3])),
-        "files": search.files,
+        "files": sorted(search.files),
         "compiled": sorted(search.compiled & asked),
         "unknown": sorted(search.unknown & asked),
     }
-    sys.stdout.write(json.dumps(answer))
+    with open(os.path.join(directory, "answer.json"), "w") as file:
+        json.dump(answer, file)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(sys.argv[1], sys.argv[2:])

@@ -26,8 +26,7 @@ class Order:
 
     ``split``: bytes of a part, None: one file. ``stored``: wheels without compression.
     ``key``: what SHA256SUMS is signed with. ``modules`` are of the standard library, None: those
-    that a probe found missing; an interpreter to take them from may be in ``home``. ``pip`` is a
-    wheel of pip to carry, too.
+    that a probe found missing; ``pip`` is a wheel of pip to carry, too.
     """
 
     wheelhouse: Path
@@ -37,7 +36,6 @@ class Order:
     stored: bool = False
     key: Path | None = None
     modules: tuple[str, ...] | None = None
-    home: Path = Path()
     pip: Path | None = None
 
     @property

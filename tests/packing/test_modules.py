@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -12,8 +13,10 @@ import pytest
 from packaging.tags import Tag
 
 from crossbuild.cli.main import main
+from crossbuild.engine.base import Engine
 from crossbuild.errors import HostError, UsageError
-from crossbuild.packing import modules
+from crossbuild.packing import cargo, modules
+from crossbuild.packing.modules import Sources
 from crossbuild.packing.order import Form, Order
 from crossbuild.target import Reported, Target
 from crossbuild.wheels import wheel
@@ -55,7 +58,6 @@ def bundle(
         form=Form.DIRECTORY,
         output=tmp_path / "out",
         modules=asked,
-        home=Path.home(),
         stored=stored,
     )
     made = wheelhouses.packed(order)
@@ -149,13 +151,29 @@ def test_without_such_a_python_that_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(modules, "interpreter", lambda target, home: None)
-    with pytest.raises(HostError, match=r"no CPython 3\.8 on this host has json to bring"):
+    with pytest.raises(HostError, match=r"no CPython 3\.8 on this host or in an image has json"):
         bundle(tmp_path, host("3.8"), ("json",))
     (tmp_path / "again").mkdir()
     _, notes = bundle(tmp_path / "again", probed(host("3.8"), "json"), None)
-    assert notes == (
-        "The target lacks modules, and no CPython 3.8 on this host has json to bring",
-    )
+    (note,) = notes
+    assert note.startswith("The target lacks modules, and no CPython 3.8 on this host or in an im")
+
+
+@pytest.mark.emulation
+@pytest.mark.network
+def test_an_image_has_them_where_the_host_has_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine
+) -> None:
+    monkeypatch.setattr(modules, "interpreter", lambda target, home: None)
+    target = Target.parse("manylinux2014_aarch64", "3.11")
+    load = cargo.read(wheelhouses.wheelhouse(tmp_path, target=target))
+    sources = Sources(home=tmp_path, engine=lambda: contextlib.nullcontext(engine))
+    made, notes = modules.completed(load, ("json",), target, sources, tmp_path)
+    (item,) = (item for item in made.wheels if item.name.startswith("crossbuild_stdlib-3.11."))
+    assert "crossbuild_stdlib/json/decoder.py" in wheel.read(item.path).members
+    assert notes[0].endswith("where they are missing: json")
+    musl = Target.parse("musllinux_1_2_aarch64", "3.11")
+    assert modules.find_in_image(musl, ["json"], engine, tmp_path / "none") is None
 
 
 def test_shims_of_what_is_not_there_are_no_interpreters(

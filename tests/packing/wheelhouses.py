@@ -13,6 +13,7 @@ from crossbuild.disk import hash_of
 from crossbuild.model import File, Kind, Origin, Provenance, VerifiedWheel
 from crossbuild.packing import bundling
 from crossbuild.packing.bundling import Bundle
+from crossbuild.packing.modules import Sources
 from crossbuild.packing.order import Order
 from crossbuild.target import Target
 from tests import wheels
@@ -67,4 +68,4 @@ def verified(path: Path) -> VerifiedWheel:
 def packed(order: Order) -> Bundle:
     """Pack, with a directory for what is made on the way that is gone afterwards."""
     with tempfile.TemporaryDirectory() as scratch:
-        return bundling.pack(order, Path(scratch))
+        return bundling.pack(order, Path(scratch), Sources(home=Path.home()))
