@@ -24,8 +24,9 @@ Sizes are bytes, times seconds, hashes SHA-256 in hexadecimal. Keys, all always 
                   system_packages (package, and the lack it was added for, of the build image)
 ``failures``      one object per package that failed: name, version, step, error, remedy,
                   exit_code, log (path), tail (its last lines), tried (as above), phase
-                  (``asking`` for its requirements, ``configuring``, ``compiling``, ``linking``,
-                  ``building``, ``before-all``, ``repair``; empty where nobody knows)
+                  (``asking`` for its requirements, ``configuring``, ``cythonizing``,
+                  ``compiling``, ``linking``, ``building``, ``before-all``, ``repair``; empty
+                  where nobody knows)
 ``build_requirements``  packages that were built only because a build needs them
 ``notes``         what the plan wants seen: name and text
 ``smoke``         state (``passed``, ``failed``, ``not run``, ``skipped``), reason, remedy, image,

@@ -28,6 +28,15 @@ CASES = {
         ["ld.lld: error: unable to find library -lpq", "clang: error: linker command failed"],
         "ld.lld: error: unable to find library -lpq",
     ),
+    "Cython's": (
+        CALLED,
+        [
+            "warning: h5py/_conv.pyx:1:0: unused",
+            "h5py/_conv.pyx:751:49: Cannot assign type 'herr_t (...)' to 'H5T_conv_t'",
+            "Cython.Compiler.Errors.CompileError: /work/build/h5py-3.11.0/h5py/_conv.pyx",
+        ],
+        "h5py/_conv.pyx:751:49: Cannot assign type 'herr_t (...)' to 'H5T_conv_t'",
+    ),
     "meson's": (
         CALLED,
         ["The Meson build system", "../meson.build:12:0: ERROR: Dependency 'x' not found"],
@@ -112,3 +121,19 @@ def test_a_terminal_is_not_told_anything() -> None:
 
 def test_tail_is_the_last_lines_that_say_something() -> None:
     assert tail("\n".join(["x"] * 5 + ["one  ", "", "two", ""]), lines=2) == ("one", "two")
+
+
+@pytest.mark.parametrize(
+    ("line", "phase"),
+    [
+        (HEADER, "compiling"),
+        ("ld.lld: error: unable to find library -lpq", "linking"),
+        ("a.pyx:1:2: undeclared name not builtin: unicode", "cythonizing"),
+        ("CMake Error at CMakeLists.txt:3 (find_package):", "configuring"),
+        ("error: something", None),
+    ],
+)
+def test_the_phase_is_that_of_whoever_complained(line: str, phase: str | None) -> None:
+    witness = Witness()
+    witness.hear(line)
+    assert witness.phase == phase

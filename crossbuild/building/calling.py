@@ -256,7 +256,7 @@ def _failure(
     return HookError(
         f"{job.label} could not be built: {why}",
         why=why,
-        final=bool(told or offline or since or mending),
+        final=bool(told or offline or since or mending or heard.phase == "cythonizing"),
         remedy=_remedy(offline=offline, missing=missing, since=since),
         log=job.log,
         tail=diagnosis.tail(result.output),

@@ -20,6 +20,7 @@ _STRONGEST_FIRST = (
     re.compile(
         r"undefined (reference|symbol)|cannot find -l|unable to find .*library|\bld\S*: error: "
     ),
+    re.compile(r"^\S+\.(pyx|pxd|pxi):\d+:\d+: "),
     re.compile(r"^CMake Error|meson\.build:\d+:\d+: ERROR|^ERROR: |^make.*\*\*\* "),
     re.compile(r"^(\S+: )?(fatal )?error: (?!command|subprocess)|^\S*(Error|Exception): "),
     re.compile(
@@ -27,6 +28,9 @@ _STRONGEST_FIRST = (
         r"|^\S*sh: (line )?\d+: \S+: (command )?not found"
     ),
 )
+
+_PHASES = ("compiling", "linking", "cythonizing", "configuring")
+"""What goes on when complaints of the strongest kinds come."""
 
 _MESSENGERS = frozenset(
     {
@@ -67,7 +71,7 @@ class Witness:
     @property
     def phase(self) -> str | None:
         """What was going on when something complained first, None where nothing did."""
-        kinds = zip(("compiling", "linking", "configuring"), self._lines, strict=False)
+        kinds = zip(_PHASES, self._lines, strict=False)
         return next((name for name, kept in kinds if kept), None)
 
     @property
