@@ -33,6 +33,8 @@ _FINAL = {
 
 _WHEELS = dt.timedelta(days=90)
 """By then the tools have wheels for a new Python: numpy took three weeks for 3.9."""
+_SETTLED = dt.timedelta(days=270)
+"""By then what an sdist was made ahead of is there: h5py 3.11 for the numpy 2.0 to come."""
 _ALPHAS = (dt.timedelta(days=365), dt.timedelta(days=548))
 """Before a Python is final: its first alpha, and its branch. What was released then may run on
 it already, and still has what was removed in the meantime."""
@@ -78,7 +80,7 @@ def from_json(said: Mapping[str, Any] | None) -> Era | None:
 
 
 def times(uploaded: dt.datetime | None, python: tuple[int, int]) -> tuple[dt.datetime, ...]:
-    """The times whose releases are worth trying for an sdist on a Python, latest first.
+    """The times whose releases are worth trying for an sdist on a Python, the best guess first.
 
     None for an sdist of which nobody knows when it was ``uploaded``, or a Python of which nobody
     knows when it was final.
@@ -88,7 +90,8 @@ def times(uploaded: dt.datetime | None, python: tuple[int, int]) -> tuple[dt.dat
         return ()
     start = dt.datetime.combine(final, dt.time(), dt.timezone.utc)
     known = (start + _WHEELS, *(start - before for before in _ALPHAS))
-    return tuple(dict.fromkeys(max(uploaded, time) for time in known))[:MOST]
+    found = tuple(dict.fromkeys(max(uploaded, time) for time in known))[:MOST]
+    return (*found, uploaded + _SETTLED) if found == (uploaded,) else found
 
 
 def dated(error: BuildError, era: Era) -> Era:
