@@ -47,8 +47,20 @@ _SCHEMA = 1
 
 _SUITE, _GLIBC = "bookworm", (2, 36)
 _TOOLS = (
-    *("bash", "bzip2", "coreutils", "dash", "diffutils", "file", "findutils", "gawk", "grep"),
-    *("gzip", "libc-bin", "m4", "make", "patch", "perl", "pkg-config", "sed", "tar", "xz-utils"),
+    *("bash", "bzip2", "coreutils", "dash", "diffutils", "file", "findutils", "grep"),
+    *(
+        "gzip",
+        "libc-bin",
+        "m4",
+        "make",
+        "mawk",
+        "patch",
+        "perl",
+        "pkg-config",
+        "sed",
+        "tar",
+        "xz-utils",
+    ),
 )
 _HERE = f"{WORK}/source"
 _MADE = f"{WORK}/made"
