@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from crossbuild.installer import schemes
 from tests import houses, wheels
 
 TAG = f"cp{sys.version_info[0]}{sys.version_info[1]}"
@@ -55,6 +56,21 @@ def test_extras_bring_what_they_name(tmp_path: Path, place: Path) -> None:
     assert sorted(path.name for path in site.glob("*.py")) == ["app.py", "fast.py"]
 
 
+def test_what_is_there_gets_what_it_lacks(tmp_path: Path, place: Path) -> None:
+    wheels.wheel(place, "app", "1.0", requires=["lib", "fast; extra == 'fast'"], extras=["fast"])
+    for name in ("lib", "fast"):
+        wheels.wheel(place, name, "1.0")
+    houses.house(place, pinned=False)
+    site = tmp_path / "site"
+    assert houses.install(place, "--target", site, "--no-deps", "app").code == 0
+    done = houses.install(place, "--target", site, "app[fast]")
+    assert sorted(done.said.splitlines()[1:]) == [
+        "Installed fast 1.0",
+        "Installed lib 1.0",
+        "app 1.0 is there already",
+    ]
+
+
 @pytest.mark.parametrize(
     ("wheel", "code", "said"),
     [
@@ -68,6 +84,7 @@ def test_extras_bring_what_they_name(tmp_path: Path, place: Path) -> None:
         ({"tag": f"{TAG}-{TAG}-manylinux_2_99_x86_64"}, 10, "glibc 2."),
         ({"tag": f"{TAG}-{TAG}-win_amd64"}, 10, "Make the wheelhouse again for this machine."),
         ({"requires_python": "<3"}, 10, "needs Python <3, this is 3."),
+        ({"requires": ["lib>=x"]}, 5, "says what cannot be understood: 'x' is no version"),
         ({"requires": ["lib; python = '3'"]}, 5, "needs \"lib; python = '3'\": "),
     ],
 )
@@ -197,3 +214,18 @@ def test_a_wrong_command_line_is_told(place: Path, arguments: Sequence[str], sai
     wheels.wheel(place, "app", "1.0")
     done = houses.install(houses.house(place), *arguments)
     assert (done.code, said in done.error) == (2, True), done.error
+
+
+@pytest.mark.parametrize("version", [(3, 9), (3, 10)])
+def test_debians_own_directory_before_sysconfig_knew_of_it(
+    monkeypatch: pytest.MonkeyPatch, version: tuple[int, int]
+) -> None:
+    own = ["/usr/local/lib/python3.9/dist-packages", "/usr/lib/python3/dist-packages"]
+    monkeypatch.setattr("site.getsitepackages", lambda: own)
+    monkeypatch.setattr("sys.version_info", version)
+    told = {"purelib": "/usr/lib/python3.9/site-packages", "scripts": "/usr/bin"}
+    paths = schemes.debian_before_sysconfig_knew(told)
+    if version == (3, 9):
+        assert (paths["purelib"], paths["scripts"]) == (own[0], "/usr/local/bin")
+    else:
+        assert paths == told

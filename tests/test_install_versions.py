@@ -103,6 +103,11 @@ def test_requirements_are_read_as_they_are_meant(text: str) -> None:
     assert bool(mine.marker.strip()) == (known.marker is not None)
 
 
+def test_a_star_behind_an_order_is_forgiven() -> None:
+    assert contains(">=2.6.*", "2.6")
+    assert not contains(">=2.6.*", "2.5")
+
+
 @pytest.mark.parametrize("text", ["", "; os_name == 'x'", "-foo", "!"])
 def test_what_is_no_requirement_is_told(text: str) -> None:
     with pytest.raises(ValueError, match="is no requirement"):

@@ -64,23 +64,31 @@ class Closure:
             choice = self.choices[name] = self.choose(requirement, by)
         new = sorted(extras - choice.extras)
         choice.extras |= extras
-        wheel = choice.wheel
-        if wheel is None or self.options.no_deps:
+        if self.options.no_deps:
             return []
         owner = f"{name} {choice.version}"
-        return [(needed, owner) for extra in new for needed in self.needs(wheel, extra)]
+        return [(needed, owner) for extra in new for needed in self.needs(choice, extra)]
 
-    def needs(self, wheel: Wheel, extra: str) -> "Iterator[Requirement]":
-        """The requirements of a wheel for one of its extras, or for none."""
-        markers = self.machine.markers
+    def needs(self, choice: Choice, extra: str) -> "Iterator[Requirement]":
+        """What a choice needs for one of its extras, or for none.
+
+        Of what is there already, only what the wheelhouse can give: the rest is not its business.
+        """
+        if choice.wheel is not None:
+            yield from self.wheel_needs(choice.wheel, extra)
+        elif choice.kept is not None:
+            given = {name.project for name in self.house.names.values()}
+            for needed in choice.kept.requires():
+                if needed.name in given and readably_wanted(needed, self.machine.markers, extra):
+                    yield needed
+
+    def wheel_needs(self, wheel: Wheel, extra: str) -> "Iterator[Requirement]":
         for needed in wheel.requires:
             try:
-                applies = needed.applies(markers, extra)
-                if extra and applies:
-                    applies = not needed.applies(markers)
+                wanted = wanted_for(needed, self.machine.markers, extra)
             except ValueError as error:
                 raise wheel.wrong(f"needs {needed.text!r}: {error}") from None
-            if applies:
+            if wanted:
                 yield needed
 
     def choose(self, requirement: Requirement, by: str) -> Choice:
@@ -146,6 +154,19 @@ class Closure:
             return Failure(INCOMPLETE, f"{wanted}, and the wheelhouse has {versions}", remedy)
         has = f"; {there.version} is installed" if there else ""
         return Failure(INCOMPLETE, f"{wanted}, which the wheelhouse has not{has}", remedy)
+
+
+def wanted_for(needed: Requirement, markers: "Mapping[str, str]", extra: str) -> bool:
+    """Whether a requirement is one of this extra; of no extra, where that is empty."""
+    return needed.applies(markers, extra) and not (extra and needed.applies(markers))
+
+
+def readably_wanted(needed: Requirement, markers: "Mapping[str, str]", extra: str) -> bool:
+    """The same of what is installed; a marker that cannot be read there is of no account."""
+    try:
+        return wanted_for(needed, markers, extra)
+    except ValueError:
+        return False
 
 
 def broken(

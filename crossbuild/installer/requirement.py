@@ -50,6 +50,7 @@ class Requirement:
             self.specifier = ""
         elif self.specifier.startswith("("):
             self.specifier = self.specifier.strip("() ")
+        contains(self.specifier, "0")  # refuses what is no specifier
 
     def accepts(self, version: str) -> bool:
         """Whether a version will do."""

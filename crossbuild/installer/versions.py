@@ -90,7 +90,8 @@ def contains(specifier: str, version: str) -> bool:
 
     Raises ValueError for a specifier that is none. A version that is none is only in ``===``.
     """
-    return all(holds(operator, wanted, version) for operator, wanted in clauses(specifier))
+    held = [holds(operator, wanted, version) for operator, wanted in clauses(specifier)]
+    return all(held)
 
 
 def holds(operator: str, wanted: str, given: str) -> bool:
@@ -102,7 +103,7 @@ def holds(operator: str, wanted: str, given: str) -> bool:
         return False
     if wanted.endswith(".*") and operator in ("==", "!="):
         return begins(version, Version(wanted[:-2])) == (operator == "==")
-    bound = Version(wanted)
+    bound = Version(wanted[:-2] if wanted.endswith(".*") else wanted)  # >=2.6.* was once usual
     if operator == "~=":
         stem = Version("{}!{}".format(bound.epoch, ".".join(map(str, bound.release[:-1]))))
         return version.public >= bound.public and begins(version, stem)

@@ -8,6 +8,7 @@ from crossbuild.installer.failure import DAMAGED, UNFIT, Failure, reason
 from crossbuild.installer.requirement import Requirement, canonical
 from crossbuild.installer.schemes import PARTS, Scheme
 from crossbuild.installer.texts import headers, rows, sections
+from crossbuild.installer.versions import Version
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Name:
         if not filename.endswith(".whl") or len(parts) not in (5, 6):
             raise ValueError(f"{filename} is not named as a wheel has to be")
         self.project = canonical(parts[0])
-        self.version = parts[1].replace("_", "-")
+        self.version = Version(parts[1].replace("_", "-")).text
         self.build = parts[2] if len(parts) == 6 else ""
         self.tag = "-".join(parts[-3:])
 
