@@ -308,7 +308,10 @@ def test_verify_takes_it_by_that_name_alone(
     (directory / FITS).write_bytes(above[1].path.read_bytes())
     services: Any = SimpleNamespace(reporter=Recorder())
     order = Order(directory=directory, target=TARGET, smoke=False, floors=allowances)
-    assert check_up(order, services).sound is sound
+    found = check_up(order, services)
+    assert found.sound is sound
+    text = shown(lambda page: tables.verified(page, found, TARGET))
+    assert (f"demo 1.0 needs {LIFTED}: more than the target promises" in text) is sound
 
 
 def test_the_readme_of_the_wheelhouse_says_it(

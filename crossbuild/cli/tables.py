@@ -156,7 +156,7 @@ def result(page: Page, result: RunResult, target: Target) -> None:
     if result.output is None:
         page.write(said(page, "failed", "Nothing was published."))
         return
-    page.write(*_above(result.wheels, target, page))
+    page.write(*_above([wheel.path for wheel in result.wheels], target, page))
     page.write(_checked(result, target, page), proven(page, result.smoke, result.images))
     page.write(Text(), _published(result, result.output, target))
     if result.exit_code in {EXIT_OK, EXIT_UNPROVEN}:
@@ -241,9 +241,9 @@ def _failure(failure: Failure, page: Page) -> Table:
     return said(page, "failed", head, *more)
 
 
-def _above(wheels: Iterable[VerifiedWheel], target: Target, page: Page) -> Iterator[Table]:
+def _above(wheels: Iterable[Path], target: Target, page: Page) -> Iterator[Table]:
     """The wheels that need more than the target promises, as the user allowed."""
-    for label, needs in floors.above(target, [wheel.path for wheel in wheels]):
+    for label, needs in floors.above(target, wheels):
         text = f"{label} needs {needs}: more than the target promises"
         yield said(page, "warning", text, "You allowed it (--allow-floor).")
 
@@ -276,6 +276,7 @@ def verified(page: Page, found: CheckUp, target: Target) -> None:
         page.write(said(page, "note", str(remark)))
     number = wording.count(len(found.wheels), "wheel")
     if found.sound:
+        page.write(*_above([examined.path for examined in found.wheels], target, page))
         checks = f"Checked {_checks(target)} of {number}; nothing missing, nothing left over"
         page.write(said(page, "done", checks))
     page.write(proven(page, found.smoke, found.images), Text())
