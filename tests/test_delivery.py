@@ -129,6 +129,20 @@ def test_nothing_stays_there_where_that_is_wanted_and_all_went_well(
     assert (tmp_path / "there" / "deep" / "er" / "file").exists()
 
 
+def test_the_directory_of_a_push_goes_with_all_that_was_made_in_it(
+    wheelhouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    outside = tree(tmp_path / "outside", file=b"stays")
+    script = tmp_path / "draw.py"
+    lines = ["import os", "os.makedirs('a/b')", f"os.symlink({str(outside)!r}, 'a/link')"]
+    script.write_text("\n".join([*lines, "open('x', 'w').close()"]))
+    wanted = order(tmp_path, script=script, remote_dir="", remove=True)
+    assert delivered(wheelhouse, wanted, channels.line(Near)).removed
+    assert not list(tmp_path.glob("crossbuild-*"))
+    assert (outside / "file").read_bytes() == b"stays"
+
+
 def test_what_is_installed_but_cannot_be_imported_is_found_there(
     wheelhouse: Path, tmp_path: Path
 ) -> None:

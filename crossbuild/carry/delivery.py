@@ -76,7 +76,8 @@ class Order:
 class Delivered:
     """What became of an order; None: not done, for it was not asked for or what was before failed.
 
-    ``brought`` are the files that came back; ``removed``: nothing was left there.
+    ``brought`` are the files that came back; ``removed``: what was pushed is
+    not there any more.
     """
 
     pushed: Pushed
@@ -183,7 +184,10 @@ class _There:
         return destination
 
     def remove(self, files: Sequence[Cargo]) -> None:
-        """Remove what was brought there, and the directories that are empty then."""
+        """Remove the directory that was made there; of the user's own only what was brought."""
+        if not self._order.remote_dir:
+            landing.clear(self._line, self._directory)
+            return
         script = self._order.script
         names = [file.name for file in files] + ([script.name] if script else [])
         parents = {str(parent) for name in names for parent in PurePosixPath(name).parents}
@@ -207,5 +211,5 @@ def probed(line: Line, indexes: Sequence[str] = ()) -> dict[str, Any]:
         last = "".join(done.output.strip().splitlines()[-1:])
         raise ChannelError(f"the machine there cannot be probed: {last}", remedy="")
     told: dict[str, Any] = json.loads(landing.read(line, answer))
-    landing.forget(line, [answer, script, there])
+    landing.clear(line, there)
     return told

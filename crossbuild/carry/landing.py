@@ -74,6 +74,11 @@ def bring(line: Line, source: str, destination: Path) -> None:
         raise ChannelError(f"{source} changed while it was read there", remedy="Try again.")
 
 
+def clear(line: Line, directory: str) -> None:
+    """Remove a directory there that a push made for itself, with all that is in it."""
+    line.ask(Call(function="clear", arguments=(directory,)))
+
+
 def forget(line: Line, paths: Sequence[str]) -> None:
     """Remove files there, and directories that are empty; what cannot be removed stays."""
     call = Call(function="forget", arguments=())

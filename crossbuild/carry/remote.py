@@ -259,6 +259,25 @@ def run(script: str, home: str, searched: str, number: str, data: bytes) -> str:
         return file.read()
 
 
+def clear(top: str) -> str:
+    """Remove a directory of ours with all that is in it, and the one around it if empty."""
+    for directory, names, files in os.walk(top, topdown=False):
+        for name in files:
+            os.remove(os.path.join(directory, name))
+        for name in names:
+            path = os.path.join(directory, name)
+            if os.path.islink(path):
+                os.remove(path)
+            else:
+                os.rmdir(path)
+    for path in (top, os.path.dirname(top)):
+        try:
+            os.rmdir(path)
+        except OSError:
+            continue
+    return ""
+
+
 def forget(data: bytes) -> str:
     """Remove files, a line each; those that are not there are as well. Empty directories too."""
     for path in data.decode("utf-8", "surrogateescape").split("\n"):
