@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,10 +35,12 @@ _ALIKE = frozenset({"_ZNSt18condition_variable4waitERSt11unique_lockISt5mutexE"}
 class Offers:
     """What a C library offers: ``symbols`` with the version that links get, by library.
 
-    ``shims`` maps those that libraries beside it have to these libraries.
+    ``alone`` are those that have one version only: they are found without it. ``shims`` maps
+    those that libraries beside it have to these libraries.
     """
 
     symbols: Mapping[str, SymbolVersion]
+    alone: frozenset[str] = frozenset()
     shims: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -66,11 +68,14 @@ class _Moves:
 def offered(stubs: Mapping[str, Path], shims: Iterable[Path]) -> Offers:
     """Read what the stubs of a C library offer; they map its libraries' names to files."""
     symbols: dict[str, SymbolVersion] = {}
+    several: set[str] = set()
     for library, path in sorted(stubs.items()):
-        for name, version in _defined(path):
-            symbols.setdefault(name, SymbolVersion(library=library, name=version))
-    beside = {name: shim.name for shim in shims for name, _ in _defined(shim)}
-    return Offers(symbols=symbols, shims=beside)
+        for name, versions in _defined(path).items():
+            if name in symbols or len(versions) > 1:
+                several.add(name)
+            symbols.setdefault(name, SymbolVersion(library=library, name=max(versions)[1]))
+    beside = {name: shim.name for shim in shims for name in _defined(shim)}
+    return Offers(symbols=symbols, alone=frozenset(symbols) - several, shims=beside)
 
 
 def rebind(
@@ -109,6 +114,8 @@ def _moved(place: int, symbol: str, kept: list[Need], offers: Offers, moves: _Mo
     offer = offers.symbols.get(symbol)
     if offer is not None:
         number = next((need.number for need in kept if need.version.name == offer.name), None)
+        if number is None and symbol in offers.alone:
+            number = _UNVERSIONED
         library: str | None = offer.library
     else:
         library = offers.shims.get(symbol)
@@ -132,22 +139,22 @@ def _harmless(need: Need, kept: list[Need], offers: Offers) -> Need | None:
     return next((other for other in kept if other.version.name in has), None)
 
 
-def _defined(path: Path) -> Iterator[tuple[str, str]]:
-    """The symbols that a library defines, with their default version or the highest hidden one."""
+def _defined(path: Path) -> dict[str, set[tuple[bool, str]]]:
+    """The symbols that a library defines, each version with whether it is the default one."""
     with path.open("rb") as stream:
         file = ELFFile(stream)
         table = file.get_section_by_name(".dynsym")
         numbers = file.get_section_by_name(".gnu.version")
         names = _version_names(file)
-        found: dict[str, tuple[bool, str]] = {}
+        found: dict[str, set[tuple[bool, str]]] = {}
         assert isinstance(table, SymbolTableSection)
         for place, symbol in enumerate(table.iter_symbols()):
             if symbol["st_shndx"] == "SHN_UNDEF" or not symbol.name:
                 continue
             number = _number(numbers, place)
             version = not number & _HIDDEN, names.get(number & ~_HIDDEN, "")
-            found[symbol.name] = max(found.get(symbol.name, version), version)
-    yield from ((name, version) for name, (_, version) in found.items())
+            found.setdefault(symbol.name, set()).add(version)
+    return found
 
 
 def _number(section: object, place: int) -> int:
