@@ -14,8 +14,8 @@ from crossbuild.engine.rootfs import RootfsEngine
 from crossbuild.report import Silent
 from crossbuild.store import Store
 from crossbuild.target import Target
+from crossbuild.toolchain import floor, sysroot, zig
 from crossbuild.toolchain import launcher as launcher_module
-from crossbuild.toolchain import sysroot, zig
 from crossbuild.toolchain.compiler import Zig
 from crossbuild.toolchain.platform import Platform
 from crossbuild.toolchain.sysroot import Layout
@@ -91,6 +91,8 @@ def c_toolchain(root: Path, target: Target) -> Tools:
     sysroot.headers(Zig.find(), platform, layout)
     sysroot.c_library(Zig.find(), platform, layout)
     sysroot.finish(Zig.find(), platform, layout)
+    if platform.floor is not None:
+        floor.install(Zig.find(), layout)
     _image_unwinder(Tools(root), layout)
     return Tools(root)
 

@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from crossbuild.toolchain import floor
-from crossbuild.toolchain.compiler import Zig
 from crossbuild.toolchain.floor import CLibrary
-from crossbuild.toolchain.sysroot import Layout
 from crossbuild.wheels import elf, rebinding
 from crossbuild.wheels.elf import SymbolVersion
 from tests.toolchain.conftest import Tools
@@ -18,9 +16,7 @@ from tests.toolchain.conftest import Tools
 
 @pytest.fixture(scope="module")
 def library(c_tools: tuple[Tools, Tools]) -> CLibrary:
-    root = c_tools[0].root
-    floor.install(Zig.find(), Layout(root=root))
-    found = floor.c_library(root)
+    found = floor.c_library(c_tools[0].root)
     assert found
     return found
 
