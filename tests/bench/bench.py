@@ -78,7 +78,7 @@ class Row:
         """One line of the table."""
         other = self.cibuildwheel
         return (
-            f"| {self.package} | {self.native:.1f} s | {_seconds(self.emulated, 'not run')} "
+            f"| {self.package} | {self.native:.1f} s | {_seconds(self.emulated)} "
             f"| {_seconds(other)} | {self.cold:.1f} s | {_seconds(self.docker)} "
             f"| {self.warm:.1f} s | {self.cold / self.native:.2f} "
             f"| {'' if self.emulated is None else f'{self.emulated / self.cold:.1f} x'} "
@@ -86,8 +86,8 @@ class Row:
         )
 
 
-def _seconds(value: float | None, without: str = "no Docker") -> str:
-    return without if value is None else f"{value:.1f} s"
+def _seconds(value: float | None) -> str:
+    return "not run" if value is None else f"{value:.1f} s"
 
 
 def pinned(name: str) -> str:
