@@ -313,7 +313,7 @@ class Workshop:
         """What stands for Rust in the key of a build: nothing for an sdist that uses none."""
         if self._rust is None or self._toolchain is None or not uses_rust(system):
             return ()
-        return (self._rust.tree().key,)
+        return (self._rust.key(),)
 
     def _with_rust(self, job: Job) -> Workshop:
         """The workshop whose toolchain has Rust and the crates of an sdist that is built so."""

@@ -128,7 +128,8 @@ class Box:
             session.put(script, "/work/script.py")
             path = f"{self.toolchain.path_prefix}:/usr/bin:/bin"
             argv = ["/opt/python/cp311-cp311/bin/python", "/work/script.py"]
-            done = session.run(argv, env={"PATH": path, "PYTHONDONTWRITEBYTECODE": "1"})
+            env = {**self.toolchain.environment, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+            done = session.run(argv, env=env)
             assert done.returncode == 0, done.output
             for source, destination in collect:
                 session.get(source, destination)

@@ -1,4 +1,4 @@
-"""Native Rust for an emulated build: Debian's rustc and cargo, with the target's library.
+"""Native Rust for an emulated build: the user's or Debian's, with the target's library.
 
 rustc, cargo and what they link with are programs of the host that run inside the target's
 container: they bring their C library along. Crates are got on the host, before the build, by
@@ -27,13 +27,17 @@ from crossbuild.store import Store
 from crossbuild.target import Target
 from crossbuild.toolchain.compiler import Zig
 from crossbuild.toolchain.fronts.front import compile_front
-from crossbuild.toolchain.rust import crates
+from crossbuild.toolchain.rust import crates, own
+from crossbuild.toolchain.rust.own import Installed
 from crossbuild.toolchain.zig import MOUNT as C_MOUNT
 from crossbuild.toolchain.zig import Toolchain
 from crossbuild.wheels.patching import patchelf
 
 MOUNT = "/opt/crossbuild/rust"
 """Where Rust is inside a session."""
+
+OWN = "/opt/crossbuild/rust-own"
+"""Where the user's Rust is inside a session, if it is that which builds."""
 
 CRATES = "/opt/crossbuild/crates"
 """Where the crates of a build are inside a session: its CARGO_HOME."""
@@ -64,6 +68,19 @@ directory = "{CRATES}/vendor"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class _Chosen:
+    """The Rust of a build: where what is in a session, rustc's first; cargo on this host."""
+
+    trees: Mapping[str, Tree]
+    cargo: tuple[str, ...]
+    said: str
+
+    @property
+    def key(self) -> str:
+        return " ".join(tree.key for tree in self.trees.values())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Rust:
     """Gives builds Rust. ``environment`` is the user's: cargo reads its settings on the host."""
 
@@ -87,21 +104,53 @@ class Rust:
         ``library`` is the interpreter's standard library in the image. Raises BuildError (no
         usable Cargo.lock), HostError, IntegrityError, NetworkError, StorageError.
         """
-        tree = self.tree()
-        got = self._crates(tree, label, source)
-        self.reporter.emit(Message(text=f"{label}: built with Rust {version(tree.path)}"))
+        chosen = self._chosen()
+        got = self._crates(chosen, label, source)
+        self.reporter.emit(Message(text=f"{label}: built with {chosen.said}"))
         triple = _TRIPLES[self.target.arch.name]
-        own = variables(triple, library=library, python=dotted(python))
+        settings = variables(triple, library=library, python=dotted(python))
+        programs = (f"{mount}/bin" for mount in chosen.trees)
         return dataclasses.replace(
             toolchain,
-            key=f"{toolchain.key} {tree.key} {got.key}",
-            trees=MappingProxyType({**toolchain.trees, MOUNT: tree, CRATES: got}),
-            path_prefix=f"{toolchain.path_prefix}:{MOUNT}/bin",
-            environment=MappingProxyType({**toolchain.environment, **own}),
+            key=f"{toolchain.key} {chosen.key} {got.key}",
+            trees=MappingProxyType({**toolchain.trees, **chosen.trees, CRATES: got}),
+            path_prefix=":".join([toolchain.path_prefix, *programs]),
+            environment=MappingProxyType({**toolchain.environment, **settings}),
         )
 
+    def key(self) -> str:
+        """What stands for the compilers and libraries of Rust. Raises what ``tree`` raises."""
+        return self._chosen().key
+
+    def _chosen(self) -> _Chosen:
+        """The user's Rust where it has the target's library, beside Debian's; else Debian's."""
+        arch, debians = self.target.arch, self.tree()
+        triple, release = _TRIPLES[arch.name], version(debians.path)
+        installed = own.find(self.environment, _HOST, triple)
+        if installed is not None and installed.complete:
+            cargo: tuple[str, ...] = (str(installed.sysroot / "bin" / "cargo"),)
+            trees = {OWN: self._copied(installed, triple), MOUNT: debians}
+            return _Chosen(trees=trees, cargo=cargo, said=f"your Rust {installed.release}")
+        loader = (str(debians.path / _LOADER), "--library-path", str(debians.path / _LIBRARIES))
+        cargo = (*loader, str(debians.path / "usr/bin/cargo"))
+        missing = installed and (
+            f", as yours ({installed.release}) has no library for {arch}: "
+            f"`rustup target add {triple}` gets it"
+        )
+        said = f"Debian's Rust {release}{missing or ''}"
+        return _Chosen(trees={MOUNT: debians}, cargo=cargo, said=said)
+
+    def _copied(self, installed: Installed, triple: str) -> Tree:
+        key, what = f"rust-own-{_SCHEMA}-{installed.key}", f"copying your Rust {installed.release}"
+
+        def fill(directory: Path) -> None:
+            with waiting(self.reporter, what):
+                own.copy(installed, directory, (_HOST, triple), f"{MOUNT}/{_LIBRARIES}")
+
+        return Tree(key=key, path=self.store.make_tree(key, fill, what=what))
+
     def tree(self) -> Tree:
-        """Rust itself, from the store or unpacked now (some 40 s).
+        """Debian's Rust, from the store or unpacked now (some 40 s).
 
         Its key stands for the exact version of every package. Raises HostError, NetworkError,
         IntegrityError, StorageError.
@@ -121,7 +170,7 @@ class Rust:
         path = self.store.make_tree(f"rust-{_SUITE}-{arch}-{_SCHEMA}", fill, what=what)
         return Tree(key=f"rust-{_SCHEMA}-{arch}-{debian.content_key(path)}", path=path)
 
-    def _crates(self, tree: Tree, label: str, source: Path) -> Tree:
+    def _crates(self, chosen: _Chosen, label: str, source: Path) -> Tree:
         """The crates of an sdist; none where it has them itself."""
         if crates.brings_crates(source):
             key = "crates-none"
@@ -133,18 +182,17 @@ class Rust:
 
         def fill(directory: Path) -> None:
             with waiting(self.reporter, what):
-                self._vendor(tree.path, lock, directory, label)
+                self._vendor(chosen.cargo, lock, directory, label)
             (directory / "config.toml").write_text(_CONFIGURATION, encoding="ascii")
 
         path = self.store.make_tree(key, fill, what=what)
         return Tree(key=key, path=path, lasting=False)
 
-    def _vendor(self, rust: Path, lock: Path, directory: Path, label: str) -> None:
+    def _vendor(self, cargo: tuple[str, ...], lock: Path, directory: Path, label: str) -> None:
         # Away from the sdist: cargo reads the configuration of the directory it is run in,
         # which can name programs to run.
         argv = [
-            *(str(rust / _LOADER), "--library-path", str(rust / _LIBRARIES)),
-            *(str(rust / "usr/bin/cargo"), "vendor", "--locked", "--versioned-dirs"),
+            *(*cargo, "vendor", "--locked", "--versioned-dirs"),
             *("--manifest-path", str(lock.with_name("Cargo.toml")), str(directory / "vendor")),
         ]
         try:
