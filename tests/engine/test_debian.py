@@ -127,19 +127,31 @@ def test_a_missing_mmdebstrap_is_named(tmp_path: Path, monkeypatch: pytest.Monke
     assert "mmdebstrap" in caught.value.remedy
 
 
+POSTINST = """\
+update-alternatives --install /usr/bin/which which /usr/bin/which.debianutils 0 \\
+    --slave /usr/share/man/man1/which.1.gz which.1.gz /usr/share/man/man1/which.debianutils.1.gz
+update-alternatives --quiet --install /usr/bin/cc cc /usr/bin/gcc 20 \\
+    #--slave /usr/share/man/man1/cc.1.gz cc.1.gz /usr/share/man/man1/gcc.1.gz
+
+    update-alternatives --install /usr/bin/awk awk /usr/bin/mawk 5 \\
+        --slave /usr/bin/nawk nawk /usr/bin/mawk
+"""
+
+
 def test_finishing_does_what_maintainer_scripts_would_have_done(tmp_path: Path) -> None:
     for name in ("usr/bin", "usr/lib/python3.11", "usr/share/doc/x", "etc/apt", "dev"):
         (tmp_path / name).mkdir(parents=True)
     for name in ("gcc", "mawk", "which"):
         (tmp_path / "usr/bin" / name).write_text("", encoding="ascii")
     (tmp_path / "usr/lib/python3.11/sitecustomize.py").symlink_to("/etc/sitecustomize.py")
+    (tmp_path / debian.SCRIPTS).write_text(POSTINST, encoding="ascii")
     debian.finish(IMAGE, tmp_path)
     links = {
         path.name: path.readlink()
         for path in (tmp_path / "usr/bin").iterdir()
         if path.is_symlink()
     }
-    assert links == {"cc": Path("gcc"), "awk": Path("mawk")}
+    assert links == {"cc": Path("gcc"), "awk": Path("mawk"), "nawk": Path("mawk")}
     python = tmp_path / "opt/python/cp311-cp311/bin/python"
     assert python.readlink() == Path("/usr/bin/python3.11")
     assert "builder:x:1000" in (tmp_path / "etc/passwd").read_text(encoding="ascii")

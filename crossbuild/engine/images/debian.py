@@ -22,6 +22,7 @@ from urllib.parse import unquote
 from crossbuild import process
 from crossbuild.catalog import Debian, Image, Interpreter, Role
 from crossbuild.disk import storage_error
+from crossbuild.engine.images import alternatives
 from crossbuild.engine.images.apt import Archive
 from crossbuild.errors import (
     CrossbuildError,
@@ -52,9 +53,15 @@ for name in bin sbin lib lib64; do
 done
 sed -i '/-updates \\|-security /d' "$1/etc/apt/sources.list"\
 """
+SCRIPTS = "etc/apt/crossbuild-scripts"
+"""The maintainer scripts of a root that is not finished."""
 _EXTRACTED = f"""\
 cd "$1/var/cache/apt/archives"
-ls *.deb | LC_ALL=C sort >"$1/{MANIFEST}"\
+ls *.deb | LC_ALL=C sort >"$1/{MANIFEST}"
+while read -r deb; do
+  dpkg-deb --ctrl-tarfile "$deb" | tar -xO ./postinst 2>/dev/null || true
+  echo
+done <"$1/{MANIFEST}" >"$1/{SCRIPTS}"\
 """
 
 _INDEX = (
@@ -78,8 +85,6 @@ _FILES = {
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
     "etc/hostname": "crossbuild\n",
 }
-_ALTERNATIVES = {"awk": "mawk", "cc": "gcc", "c++": "g++", "which": "which.debianutils"}
-"""What maintainer scripts would have linked (update-alternatives(1)), below /usr/bin."""
 
 _DIAGNOSES: tuple[tuple[str, type[CrossbuildError], str | None], ...] = (
     (
@@ -247,13 +252,12 @@ def _mmdebstrap(
 
 def finish(image: Image, root: Path) -> None:
     """Do what maintainer scripts would have done, as far as Python and builds need it."""
+    alternatives.link(root, (root / SCRIPTS).read_text(encoding="utf-8", errors="replace"))
     strip(root)
     for name, text in _FILES.items():
         # A link here would lead out of the root: an absolute one means the host's file.
         (root / name).unlink(missing_ok=True)
         (root / name).write_text(text, encoding="ascii")
-    for name, existing in _ALTERNATIVES.items():
-        _link(root / "usr/bin" / name, existing)
     for interpreter in image.interpreters:
         (root / library(interpreter)[1:] / "sitecustomize.py").unlink(missing_ok=True)
         for name in ("python", "python3", f"python{dotted(interpreter.version)}"):
@@ -322,11 +326,6 @@ def version(root: Path, package: str) -> str:
 def library(interpreter: Interpreter) -> str:
     """Where Debian keeps the standard library of an interpreter."""
     return f"/usr/lib/python{dotted(interpreter.version)}"
-
-
-def _link(path: Path, existing: str) -> None:
-    if (path.parent / existing).exists() and not os.path.lexists(path):
-        path.symlink_to(existing)
 
 
 def _spelled(name: str) -> str:

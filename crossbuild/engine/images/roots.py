@@ -22,7 +22,7 @@ from crossbuild.engine.sandboxes.host import Host
 from crossbuild.report import Reporter, waiting
 from crossbuild.store import Store
 
-_SCHEMA = 1
+_SCHEMA = 2
 """Raise it when the same source would be finished differently."""
 
 _PREPARING = Limits(wall=900.0)
