@@ -215,6 +215,7 @@ def test_a_build_sees_nothing_of_the_host(
         "PYTHONUNBUFFERED": "1",
         "MAKEFLAGS": "-j3",
         "CMAKE_BUILD_PARALLEL_LEVEL": "3",
+        "CMAKE_POLICY_VERSION_MINIMUM": "3.5",
         "NPY_NUM_BUILD_JOBS": "3",
         "CC": "cc",
         "PATH": f"/opt/crossbuild/toolchain/bin:{PREFIX}/bin:/opt/python/cp311-cp311/bin"

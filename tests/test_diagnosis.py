@@ -11,6 +11,10 @@ pytestmark = pytest.mark.pure
 EXIT = {"kind": "hook", "type": "SystemExit", "message": "error: command 'gcc' failed"}
 CALLED = {"kind": "hook", "type": "CalledProcessError", "message": "Command '['meson']' failed"}
 HEADER = "a.c:3:10: fatal error: foo.h: No such file or directory"
+NINJA = (
+    'CMake Error: CMake was unable to find a build program corresponding to "Ninja".  '
+    "CMAKE_MAKE_PROGRAM is not set.  You probably need to select a different build tool."
+)
 
 CASES = {
     "a compiler's first error": (
@@ -44,9 +48,34 @@ CASES = {
     ),
     "CMake's": (
         CALLED,
-        ["-- Check", "CMake Error at CMakeLists.txt:3 (find_package):", "  By not providing"],
-        "CMake Error at CMakeLists.txt:3 (find_package):",
+        [
+            "-- Check",
+            "CMake Error at external/pybind11/CMakeLists.txt:8 (cmake_minimum_required):",
+            "  Compatibility with CMake < 3.5 has been removed from CMake.",
+            "",
+            "  Update the VERSION argument <min> value.",
+        ],
+        (
+            "CMake Error at external/pybind11/CMakeLists.txt:8 (cmake_minimum_required): "
+            "Compatibility with CMake < 3.5 has been removed from CMake."
+        ),
     ),
+    "CMake's, after that of a generator that was only tried": (
+        CALLED,
+        [
+            NINJA,
+            "-- Configuring incomplete, errors occurred!",
+            "CMake Error at Modules/FindPackageHandleStandardArgs.cmake:290 (message):",
+            "  Could NOT find BLAS (missing: BLAS_LIBRARIES)",
+            "Call Stack (most recent call first):",
+            "  CMakeLists.txt:16 (find_package)",
+        ],
+        (
+            "CMake Error at Modules/FindPackageHandleStandardArgs.cmake:290 (message): "
+            "Could NOT find BLAS (missing: BLAS_LIBRARIES)"
+        ),
+    ),
+    "that of a generator, where nothing else is said": (CALLED, [NINJA, "-- Configuring"], NINJA),
     "one in colours": (
         EXIT,
         ["\x1b[1ma.c:1:2: \x1b[0m\x1b[31merror: \x1b[0mx"],

@@ -51,6 +51,12 @@ def lacks(*lines: str) -> list[tuple[Thing, str]]:
         ("  No CMAKE_Fortran_COMPILER could be found.", PROGRAM, "gfortran"),
         ("../meson.build:1:0: ERROR: Unknown compiler(s): [['gfortran'], ['flang-new'], ['g95']]",
          PROGRAM, "gfortran"),
+        (('CMake Error: CMake was unable to find a build program corresponding to "Ninja".  '
+          "CMAKE_MAKE_PROGRAM is not set."), PROGRAM, "ninja"),
+        (('CMake Error: CMake was unable to find a build program corresponding to '
+          '"Ninja Multi-Config".'), PROGRAM, "ninja"),
+        (('CMake Error: CMake was unable to find a build program corresponding to '
+          '"Unix Makefiles".'), PROGRAM, "make"),
         ("error: extension 'demo' has Fortran sources but no Fortran compiler found",
          PROGRAM, "gfortran"),
         ("numpy.distutils.fcompiler.CompilerNotFound: gnu95: f90 nor f77", PROGRAM, "gfortran"),
@@ -104,6 +110,14 @@ def test_a_sentence_may_name_two() -> None:
 )
 def test_what_is_no_lack_is_passed_over(line: str) -> None:
     assert lacks(line) == []
+
+
+def test_a_generator_that_was_only_tried_is_asked_for_last() -> None:
+    found = lacks(
+        'CMake Error: CMake was unable to find a build program corresponding to "Ninja".',
+        "  Could NOT find BLAS (missing: BLAS_LIBRARIES)",
+    )
+    assert found == [(CMAKE, "BLAS"), (PROGRAM, "ninja")]
 
 
 def test_what_ends_a_build_comes_before_what_may_have() -> None:

@@ -21,10 +21,13 @@ _STRONGEST_FIRST = (
         r"undefined (reference|symbol)|cannot find -l|unable to find .*library|\bld\S*: error: "
     ),
     re.compile(r"^\S+\.(pyx|pxd|pxi):\d+:\d+: "),
-    re.compile(r"^CMake Error|meson\.build:\d+:\d+: ERROR|^ERROR: |^make.*\*\*\* "),
-    re.compile(r"^(\S+: )?(fatal )?error: (?!command|subprocess)|^\S*(Error|Exception): "),
     re.compile(
-        r"^Package \S+ was not found in the pkg-config search path"
+        r"^CMake Error(?!: CMake was unable to find a build program)"
+        r"|meson\.build:\d+:\d+: ERROR|^ERROR: |^make.*\*\*\* "
+    ),
+    re.compile(r"^(\S+: )?(fatal )?error: (?!command|subprocess)|^\S*(Error|Exception): "),
+    re.compile(  # what is only asked, and CMake's generators, which are tried one after the other
+        r"^Package \S+ was not found in the pkg-config search path|^CMake Error: "
         r"|^\S*sh: (line )?\d+: \S+: (command )?not found"
     ),
 )
@@ -46,6 +49,9 @@ _CONTROL = re.compile(
 )
 """Colours (ECMA-48), and whatever else a stranger's output would do to a terminal."""
 
+_OPENING = re.compile(r"^CMake Error at \S+ \(\w+\):$")
+"""A line whose reason is in the indented ones after it, up to an empty one (cmake(1), message)."""
+
 _TRACEBACK = "Traceback (most recent call last):"
 _KEPT = 200
 _LONGEST = 300
@@ -56,17 +62,29 @@ class Witness:
 
     def __init__(self) -> None:
         self._lines: list[list[str]] = [[] for _ in _STRONGEST_FIRST]
+        self._open: list[str] | None = None
 
     def hear(self, line: str) -> None:
         """Take one line."""
         line = _CONTROL.sub("", line)
-        if _NOISE.search(line):
+        if self._continues(line) or _NOISE.search(line):
             return
         for pattern, kept in zip(_STRONGEST_FIRST, self._lines, strict=True):
             if pattern.search(line):
                 if len(kept) < _KEPT:
                     kept.append(line.strip()[:_LONGEST])
+                    self._open = kept if _OPENING.match(line.rstrip()) else None
                 return
+
+    def _continues(self, line: str) -> bool:
+        """Whether a line belongs to the complaint before it, which then gets it."""
+        if self._open is None:
+            return False
+        if not line.startswith("  ") or not line.strip():
+            self._open = None
+            return False
+        self._open[-1] = f"{self._open[-1]} {line.strip()}"[:_LONGEST]
+        return True
 
     @property
     def phase(self) -> str | None:

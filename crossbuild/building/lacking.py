@@ -82,6 +82,11 @@ _MAYBE = _rows(
     # the shells, and Python itself
     (Thing.PROGRAM, rf"sh: (?:line )?(?:\d+: )?{_WORD}: (?:command )?not found"),
     (Thing.PROGRAM, rf"\[Errno 2\] No such file or directory: '{_WORD}'"),
+    # CMake, of the program that its generator makes files for; another may be tried then
+    (
+        Thing.PROGRAM,
+        r"unable to find a build program corresponding to \"(?P<name>Ninja|Unix Makefiles)\b",
+    ),
     # numpy.distutils, which goes on without
     (Thing.PROGRAM, r"Could not locate executable (?P<name>gfortran)$"),
     # setup.py scripts in their own words
@@ -92,8 +97,13 @@ _MAYBE = _rows(
     (Thing.LIBRARY, rf"{_LIBRARY}(?=.*(?:{_GONE}|(?:is|are) (?:required|needed|installed)))"),
     (Thing.LIBRARY, rf"(?i:{_CANNOT}) .*?{_LIBRARY}"),
 )
-_COMPILERS = {"Fortran": "gfortran", "gnu95": "gfortran"}
-"""What some call the compiler, and the program."""
+_PROGRAMS = {
+    "Fortran": "gfortran",
+    "gnu95": "gfortran",
+    "Ninja": "ninja",
+    "Unix Makefiles": "make",
+}
+"""What some call a compiler or a generator, and its program."""
 _OTHERS = frozenset(
     {
         *("cargo", "rustc", "rustup"),  # come another way, or not at all
@@ -132,6 +142,6 @@ def _said(line: str, rows: tuple[_Row, ...]) -> Iterator[Lack]:
     for thing, sentence in rows:
         for match in sentence.finditer(line):
             name = match["name"].rstrip(".")
-            name = _COMPILERS.get(name, name)
+            name = _PROGRAMS.get(name, name)
             if name not in _OTHERS and ".." not in name.split("/"):
                 yield Lack(thing=thing, name=name)

@@ -15,6 +15,10 @@ from crossbuild.toolchain.zig import Toolchain
 _NO_DEBUG = {"CFLAGS": "-g0", "CXXFLAGS": "-g0"}
 """Debian's Python compiles extensions with -g, which no published wheel has."""
 
+_OLDEST_CMAKE = "3.5"
+"""What CMake 4 takes for the version of projects that were written for an older one, which it
+else refuses (cmake-env-variables(7)). For all others nothing changes."""
+
 _PROGRAMS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 """Docker's default PATH."""
 
@@ -27,6 +31,7 @@ def constant(jobs: int) -> dict[str, str]:
         "PYTHONHASHSEED": "0",
         "MAKEFLAGS": f"-j{jobs}",
         "CMAKE_BUILD_PARALLEL_LEVEL": str(jobs),
+        "CMAKE_POLICY_VERSION_MINIMUM": _OLDEST_CMAKE,
         "NPY_NUM_BUILD_JOBS": str(jobs),
     }
 
