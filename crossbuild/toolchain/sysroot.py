@@ -47,6 +47,8 @@ Python loads extensions apart from each other, each with its own copy of the C++
 exception of one must be recognised in another, as pybind11 hands them across modules.
 """
 
+_TRAITS = Path(__file__).with_name("char_traits.h")
+
 _GLIBC = "GROUP(libc.so.6 libc_nonshared.a AS_NEEDED({parts}))\n"
 _SCRIPTS: Mapping[str, str] = {
     # The C library first: compiler-rt has slow copies of memcpy, sin and their like.
@@ -129,8 +131,20 @@ def headers(zig: Zig, platform: Platform, layout: Layout) -> None:
             dirs_exist_ok=True,
             copy_function=shutil.copyfile,
         )
+    _traits(zig, layout.include / "c++/v1/__string/char_traits.h")
     text = _CONFIGURATION.format(triple=platform.clang, defines="\n".join(defines))
     layout.configuration.write_text(text, encoding="utf-8")
+
+
+def _traits(zig: Zig, header: Path) -> None:
+    """Add the traits of any type of character to libc++'s own. Raises HostError."""
+    text = header.read_text(encoding="utf-8") if header.exists() else ""
+    before, last, after = text.rpartition("_LIBCPP_POP_MACROS")
+    if not last:
+        raise HostError(f"the C++ library of zig {zig.version} is not as it was")
+    shutil.copyfile(_TRAITS, header.with_name("crossbuild_traits.h"))
+    included = "#include <__string/crossbuild_traits.h>\n\n"
+    header.write_text(f"{before}{included}{last}{after}", encoding="utf-8")
 
 
 def _header_destination(name: str, layout: Layout) -> Path:

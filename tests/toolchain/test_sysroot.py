@@ -31,6 +31,43 @@ int answer(const char *text, double x)
     return (int)pow(x, x) + copy[3] + (dlsym(0, text) != 0) + (strlen(__FILE__) > 0);
 }
 """
+CHARACTERS = """
+#include <string>
+typedef std::basic_string<unsigned int> text;
+typedef std::char_traits<unsigned short> traits;
+text twice(text const &one)
+{
+    text both(one);
+    both += one;
+    both.resize(both.find(7u) + 1, 0u);
+    return both < one ? both.substr(1) : text(both.begin(), both.end());
+}
+static_assert(traits::eof() != traits::to_int_type(65535), "no character is the end");
+static_assert(traits::not_eof(traits::eof()) == 0 && traits::not_eof(5) == 5, "");
+static_assert(traits::eq(1, 1) && traits::lt(1, 2) && !traits::lt(2, 1), "");
+#if __cplusplus >= 201703L
+constexpr unsigned short word[] = {1, 2, 3, 0, 9}, other[] = {1, 2, 65535};
+static_assert(traits::length(word) == 3);
+static_assert(traits::compare(word, other, 2) == 0 && traits::compare(word, other, 3) < 0);
+static_assert(traits::compare(other, word, 3) > 0);
+static_assert(traits::find(word, 5, 9) == word + 4 && !traits::find(word, 4, 9));
+constexpr int moved(int to, int from)
+{
+    unsigned short place[] = {1, 2, 3, 4, 5};
+    traits::move(place + to, place + from, 3);
+    return place[0] * 10000 + place[1] * 1000 + place[2] * 100 + place[3] * 10 + place[4];
+}
+static_assert(moved(1, 0) == 11235 && moved(0, 1) == 23445 && moved(2, 2) == 12345);
+constexpr int filled()
+{
+    unsigned short place[4] = {}, copied[4] = {};
+    traits::assign(place, 3, 7);
+    traits::copy(copied, place, 4);
+    return copied[0] * 1000 + copied[1] * 100 + copied[2] * 10 + copied[3];
+}
+static_assert(filled() == 7770);
+#endif
+"""
 DEBIAN = ["-g", "-O2", "-fstack-protector-strong", "-Wformat", "-Werror=format-security", "-fPIC"]
 
 
@@ -92,6 +129,19 @@ def test_the_cxx_library_does_not_depend_on_its_place(c_tools: Pair) -> None:
         objects.append([found["typeinfo.cpp"].object.read_bytes(),
                         found["cxa_exception.cpp"].object.read_bytes()])  # fmt: skip
     assert objects[0] == objects[1]
+
+
+@pytest.mark.parametrize("standard", ["c++11", "c++14", "c++17", "c++20", "c++23"])
+def test_strings_of_any_character_as_gcc_has_them(
+    c_tools: Pair, tmp_path: Path, standard: str
+) -> None:
+    """Dlib 19.24.2 has strings of ``uint32_t``."""
+    source = tmp_path / "x.cpp"
+    source.write_text(CHARACTERS)
+    done = c_tools[0].run(
+        "g++", f"-std={standard}", "-Werror", "-c", source, "-o", tmp_path / "x.o"
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
 def test_the_newest_functions_are_not_there(c_tools: Pair, tmp_path: Path) -> None:
