@@ -80,8 +80,21 @@ def test_what_could_be_assigned_to_can_be_again(source: Path, said: str) -> None
     assert found.environment == {"CFLAGS": "-g0 -I.crossbuild", "CXXFLAGS": "-g0 -I.crossbuild"}
     patching.apply(found.patches[0], source, "demo 1.0")
     header = (source / ".crossbuild/Python.h").read_text()
-    assert "#include_next <Python.h>\n#undef Py_TYPE" in header
+    assert "#include_next <Python.h>\n" in header
+    assert "#undef Py_TYPE\n" in header
     assert adapting.adapted(why, source, "demo", (3, 10)) is None
+
+
+def test_encoders_that_were_taken_away_are_there_again(source: Path) -> None:
+    """What they make, tests/e2e/test_older_c.py asks."""
+    why = "src/people.c:3:20: error: use of undeclared identifier 'PyUnicode_EncodeUTF8'; did"
+    found = adapting.adapted(why, source, "pyodbc", (3, 11))
+    assert found
+    assert found.why == "its C calls PyUnicode_EncodeUTF8, which is there again"
+    assert "#define PyUnicode_EncodeUTF8" in found.patches[0].text
+    assert adapting.adapted(why, source, "pyodbc", (3, 10)) is None
+    other = why.replace("EncodeUTF8", "EncodeFSDefault")
+    assert adapting.adapted(other, source, "pyodbc", (3, 11)) is None
 
 
 def test_a_recipe_that_is_there_is_kept(source: Path) -> None:
@@ -116,6 +129,9 @@ def test_a_recipe_that_is_there_is_kept(source: Path) -> None:
             (3, 11),
             (3, 11),
         ),
+        ("a.c:1:1: error: use of undeclared identifier 'PyUnicode_EncodeUTF8'", (3, 11), (3, 11)),
+        ("a.c:1:1: error: use of undeclared identifier 'PyUnicode_EncodeUTF8'", (3, 10), None),
+        ("a.c:1:1: error: 'PyUnicode_EncodeFSDefault' takes one argument", (3, 13), None),
         ("a.c:1:1: error: use of undeclared identifier 'foo'", (3, 13), None),
     ],
 )

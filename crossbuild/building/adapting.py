@@ -1,7 +1,8 @@
 """What can be done about C that was written for an older CPython, without its authors.
 
 What Cython wrote, a newer Cython can write anew, where the sdist has what it was written from.
-And macros that were variables can be so again: they name the same fields of the same structs.
+Macros that were variables can be so again: they name the same fields of the same structs. And
+encoders that were taken away are there again, made of the one that took their place.
 Both come as a recipe: it is what a person would write who knew the package.
 """
 
@@ -29,17 +30,35 @@ _LONGEST = 64 << 20
 
 _LVALUES = re.compile(r"\bPy_(TYPE|SIZE|REFCNT)\s*\(")
 _INLINE_SINCE = (3, 11)
-"""The first CPython whose ``Py_TYPE`` is a function (bpo-39573)."""
+"""The first CPython whose ``Py_TYPE`` is a function (bpo-39573), and without the encoders."""
+_ENCODER = re.compile(r"'(?P<name>PyUnicode_Encode(?:UTF8|Latin1|ASCII)?)'")
+"""Encoders of ``Py_UNICODE`` (bpo-44029), as compilers quote them."""
 _DIRECTORY = ".crossbuild"
 _HEADER = """\
-/* CPython's own, with the macros that could be assigned to until 3.11. */
+/* CPython's own, with what C for one before 3.11 uses. */
 #include_next <Python.h>
+#ifndef CROSSBUILD_PYTHON_H
+#define CROSSBUILD_PYTHON_H
 #undef Py_TYPE
 #undef Py_SIZE
 #undef Py_REFCNT
 #define Py_TYPE(object) (((PyObject *)(object))->ob_type)
 #define Py_SIZE(object) (((PyVarObject *)(object))->ob_size)
 #define Py_REFCNT(object) (((PyObject *)(object))->ob_refcnt)
+static inline PyObject *PyUnicode_Encode(const wchar_t *text, Py_ssize_t size,
+                                         const char *encoding, const char *errors)
+{
+    PyObject *whole = PyUnicode_FromWideChar(text, size), *made = NULL;
+    if (whole) {
+        made = PyUnicode_AsEncodedString(whole, encoding, errors);
+        Py_DECREF(whole);
+    }
+    return made;
+}
+#define PyUnicode_EncodeUTF8(text, size, errors) PyUnicode_Encode(text, size, "utf-8", errors)
+#define PyUnicode_EncodeLatin1(text, size, errors) PyUnicode_Encode(text, size, "latin-1", errors)
+#define PyUnicode_EncodeASCII(text, size, errors) PyUnicode_Encode(text, size, "ascii", errors)
+#endif
 """
 
 
@@ -55,9 +74,13 @@ def adapted(why: str, source: Path, name: str, python: Python) -> Recipe | None:
         return None
     if _cython_of(path) is not None:
         return _written_anew(path, source, name, python)
-    if causes.ASSIGNED.search(why) and python >= _INLINE_SINCE:
-        line = _line(path, int(match["line"]))
-        return _with_macros(name) if _LVALUES.search(line) else None
+    if python < _INLINE_SINCE:
+        return None
+    if gone := _ENCODER.search(why):
+        return _with_header(name, f"its C calls {gone['name']}, which is there again")
+    if causes.ASSIGNED.search(why) and _LVALUES.search(_line(path, int(match["line"]))):
+        what = "its C assigns to Py_TYPE and its like, which is possible again"
+        return _with_header(name, what)
     return None
 
 
@@ -111,7 +134,7 @@ def _cython_of(path: Path) -> str | None:
     return match["version"].decode() if match else None
 
 
-def _with_macros(name: str) -> Recipe:
+def _with_header(name: str, why: str) -> Recipe:
     lines = _HEADER.splitlines()
     added = "".join(f"+{line}\n" for line in lines)
     head = f"--- /dev/null\n+++ b/{_DIRECTORY}/Python.h\n@@ -0,0 +1,{len(lines)} @@\n"
@@ -122,7 +145,7 @@ def _with_macros(name: str) -> Recipe:
     flags = f"-g0 -I{_DIRECTORY}"
     return Recipe(
         name=canonicalize_name(name),
-        why="its C assigns to Py_TYPE and its like, which is possible again",
+        why=why,
         environment={"CFLAGS": flags, "CXXFLAGS": flags},
         patches=(patch,),
     )
