@@ -55,10 +55,10 @@ class Table:
             raise self.wrong(key, "a text is expected")
         return value
 
-    def texts(self, key: str) -> tuple[str, ...]:
-        """A list of one text or more."""
+    def texts(self, key: str, *, empty: bool = False) -> tuple[str, ...]:
+        """A list of one text or more; ``empty``: or of none."""
         value = self._value(key)
-        if not isinstance(value, list) or not value:
+        if not isinstance(value, list) or not (value or empty):
             raise self.wrong(key, "a list of texts is expected")
         for item in value:
             if not isinstance(item, str) or not item:

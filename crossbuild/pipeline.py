@@ -268,8 +268,9 @@ def _modules(request: Request, result: RunResult) -> dict[NormalizedName, tuple[
     asked = {canonicalize_name(item.name) for item in request.wanted.requirements}
     said = {name: recipe.test_imports for name, recipe in _recipes(result).items()}
     return {
-        item.name: said.get(item.name) or wheel.importable(item.path)
+        item.name: wheel.importable(item.path) if named is None else named
         for item in result.wheels
+        for named in [said.get(item.name)]
         if item.name in asked or item.provenance.origin in _MADE
     }
 

@@ -44,6 +44,8 @@ class Recipe:
     as cibuildwheel means them; ``config_settings`` are those of PEP 517. ``why`` is one line.
     ``sources`` are the C libraries that are built first, in this order, where those of the image
     need a newer C library than the target has.
+    ``test_imports``: None where nothing is said of them; an empty tuple: it has no module that can
+    be imported, and a ``test_command`` instead.
     """
 
     name: NormalizedName
@@ -56,7 +58,7 @@ class Recipe:
     build_constraints: tuple[Requirement, ...] = ()
     patches: tuple[Patch, ...] = ()
     before_all: str | None = None
-    test_imports: tuple[str, ...] = ()
+    test_imports: tuple[str, ...] | None = None
     test_command: str | None = None
     compilers: tuple[Compilers, ...] = tuple(Compilers)
     sources: tuple[Library, ...] = ()
@@ -100,11 +102,12 @@ class Recipe:
                 for item in self.patches
             ],
             "before-all": self.before_all,
-            "test-imports": list(self.test_imports),
+            "test-imports": list(self.test_imports or ()),
             "test-command": self.test_command,
             "compilers": [item.value for item in self.compilers],
             "sources": [item.to_json() for item in self.sources],
         }
         if self.compilers == tuple(Compilers):
             del said["compilers"]
-        return {key: value for key, value in said.items() if value}
+        none = {"test-imports": []} if self.test_imports == () else {}
+        return {key: value for key, value in said.items() if value} | none

@@ -130,7 +130,7 @@ def _recipe(table: Table, name: NormalizedName, attached: _Attached) -> Recipe:
         build_constraints=_requirements(table, "build-constraints"),
         patches=tuple(map(attached.patch, table.tables("patches"))) if "patches" in has else (),
         before_all=table.text("before-all") if "before-all" in has else None,
-        test_imports=_imports(table) if "test-imports" in has else (),
+        test_imports=_imports(table) if "test-imports" in has else None,
         test_command=table.text("test-command") if "test-command" in has else None,
         compilers=_compilers(table) if "compilers" in has else tuple(Compilers),
         sources=attached.libraries(table) if "sources" in has else (),
@@ -188,7 +188,9 @@ def _optional(table: Table, key: str) -> Iterable[str]:
 
 
 def _imports(table: Table) -> tuple[str, ...]:
-    names = table.texts("test-imports")
+    names = table.texts("test-imports", empty=True)
+    if not names and "test-command" not in table.keys:
+        raise table.wrong("test-imports", "a module is expected, or a test-command instead")
     for name in names:
         if not _MODULE.fullmatch(name):
             raise table.wrong("test-imports", f"{name!r} is no module")

@@ -93,6 +93,18 @@ def test_every_key_is_read_and_written_again(tmp_path: Path) -> None:
     assert recipes.from_json(again, Path("plan.json")) == found
 
 
+@pytest.mark.parametrize(
+    ("said", "imports"), [("", None), ("test-imports = []\ntest-command = 'demo'", ())]
+)
+def test_no_module_is_another_thing_than_nothing_said(
+    tmp_path: Path, said: str, imports: tuple[str, ...] | None
+) -> None:
+    (found,) = recipes.read_file(write(tmp_path, f"why = 'It is a test.'\n{said}\n"))
+    assert found.test_imports == imports
+    again = json.loads(json.dumps(found.to_json()))
+    assert recipes.from_json(again, Path("plan.json")) == found
+
+
 def library(directory: Path, name: str, text: str) -> None:
     (directory / "libraries").mkdir(exist_ok=True)
     (directory / "libraries" / f"{name}.toml").write_text(f"why = 'It is a test.'\n{text}")
@@ -163,6 +175,7 @@ def test_a_source_without_a_hash_or_a_meaning_is_refused(
         ("why = 'x'\nbuild-requires = ['a b']", "build-requires: 'a b' is no requirement"),
         ("why = 'x'\nbuild-constraints = ['a @ https://h/a']", "names an address"),
         ("why = 'x'\ntest-imports = ['a-b']", "test-imports: 'a-b' is no module"),
+        ("why = 'x'\ntest-imports = []", "test-imports: a module is expected, or a test-command"),
         ("why = 'x'\ncompilers = ['tcc']", "compilers: 'tcc' is none of native, image"),
         ("why = 'x'\npatches = ['a']", "patches: 'a' is not a table"),
         ("why = 'x'\npatches = [{file = '../a', sha256 = 'b'}]", "patches[0].file: the name"),

@@ -92,3 +92,27 @@ def test_everything_at_once_in_the_target(crossbuild: Crossbuild, tmp_path: Path
     without = crossbuild(*words, "--recipes", "none")
     assert without.code == 8
     assert "DEMO" in without.stderr or "tomli" in without.stderr
+
+
+def test_a_module_that_nobody_else_can_import_is_left_to_the_command(
+    crossbuild: Crossbuild, tmp_path: Path
+) -> None:
+    """As uwsgidecorators, which only uWSGI's own server can import."""
+    archive = wheels.write_tar(
+        tmp_path / "demo-1.0.tar.gz",
+        {
+            "demo-1.0/setup.py": "from setuptools import setup\nsetup(name='demo', version='1.0',"
+            " py_modules=['demo'])\n",
+            "demo-1.0/demo.py": "import server_of_demo\n",
+            "demo-1.0/PKG-INFO": wheels.metadata("demo", "1.0"),
+        },
+    )
+    own = tmp_path / "own"
+    own.mkdir()
+    recipe(own, "test-imports = []\ntest-command = 'python -c pass'\n")
+    words = (str(archive), "--target", TARGET, "--python", "3.11", "--json")
+    ran = crossbuild(*words, "--recipes", str(own))
+    assert ran.code == 0, ran.stderr
+    assert (ran.document["smoke"]["state"], ran.document["smoke"]["imports"]) == ("passed", [])
+    without = crossbuild(*words, "--recipes", "none")
+    assert "No module named 'server_of_demo'" in without.document["smoke"]["reason"]
