@@ -109,5 +109,5 @@ class Recipe:
         }
         if self.compilers == tuple(Compilers):
             del said["compilers"]
-        none = {"test-imports": []} if self.test_imports == () else {}
-        return {key: value for key, value in said.items() if value} | none
+        none = {"test-imports"} if self.test_imports == () else set()
+        return {key: value for key, value in said.items() if value or key in none}

@@ -36,6 +36,7 @@ from crossbuild.wheels.wheel import WheelContents
 _LIBC = {Family.MANYLINUX: "glibc", Family.MUSLLINUX: "musl", Family.LINUX: None}
 _HASHED = re.compile(r"(?P<stem>[^/]+?)-[0-9a-f]{8}(?P<suffix>\.[^/]+)")
 _GRAFTED = re.compile(rf"[^/]+\.libs/{_HASHED.pattern}")
+_PYTHON = re.compile(r"libpython\d+\.\d+\w*\.so[.\d]*")
 _SHOWN = 3
 
 
@@ -132,6 +133,7 @@ def _graft(
         "policy": promise.policy.name if promise else None,
         "platforms": list(target.repair_platforms) if promise else [],
         "exclude": sorted(_provided_by_others(contents, target, promise)),
+        "python": _has_python_in_it(contents),
     }
     answer = _ask(request, scratch, canonical.epoch(contents.path))
     if "errno" in answer:
@@ -182,6 +184,15 @@ def _provided_by_others(
     """Libraries that the loader will find in another wheel's directory."""
     lacks = libraries.lacks(contents, target.arch, promise) if promise else ()
     return (lack.library for lack in lacks if lack.elsewhere)
+
+
+def _has_python_in_it(contents: WheelContents) -> bool:
+    """Whether a program of the wheel runs Python in itself, as uWSGI does, and no module has one.
+
+    Modules find Python in whoever loads them; such a program brings it along.
+    """
+    bound = [info for info in contents.elves.values() if any(map(_PYTHON.fullmatch, info.needed))]
+    return bool(bound) and all(info.program for info in bound)
 
 
 def _missing(contents: WheelContents, target: Target, root: Root, places: list[Path]) -> list[str]:

@@ -147,6 +147,38 @@ def test_a_library_of_the_image_is_copied_in(lab: Lab, tmp_path: Path) -> None:
     assert info.search == ("$ORIGIN/demo.libs",)
 
 
+PROGRAM = (
+    'const char loader[] __attribute__((section(".interp"))) = "/lib/ld-linux-aarch64.so.1";'
+    "int Py_Main(void); int main(void) { return Py_Main(); }"
+)
+SCRIPT = "demo-1.0.data/scripts/demo"
+LIBPYTHON = "libpython3.11.so.1.0"
+
+
+def test_a_program_that_runs_python_in_itself_brings_it_along(lab: Lab, tmp_path: Path) -> None:
+    """As uWSGI does: auditwheel takes Python's library from programs and modules alike."""
+    lab.library(LIBPYTHON, "int Py_Main(void){return 0;}")
+    program = lab.compile(tmp_path / "demo", PROGRAM, [LIBPYTHON])
+    built = packed(tmp_path, {SCRIPT: program}, "py3-none-linux_aarch64")
+    made = repair.repair(built, target(), lab.image, tmp_path / "out")
+    assert made.grafted == (LIBPYTHON,)
+    contents = wheel.read(made.path)
+    (moved,) = (member for member, info in contents.elves.items() if info.program)
+    (copied,) = contents.elves[moved].needed
+    assert f"demo.libs/{copied}" in contents.members
+
+
+def test_a_module_finds_python_in_whoever_loads_it(lab: Lab, tmp_path: Path) -> None:
+    lab.library(LIBPYTHON, "int Py_Main(void){return 0;}")
+    code = f"int Py_Main(void); {ENTRY} {{ return Py_Main(); }}"
+    module = lab.compile(tmp_path / MODULE, code, [LIBPYTHON])
+    program = lab.compile(tmp_path / "demo", PROGRAM, [LIBPYTHON])
+    built = packed(tmp_path, {MODULE: module, SCRIPT: program})
+    made = repair.repair(built, target(), lab.image, tmp_path / "out")
+    assert made.grafted == ()
+    assert wheel.read(made.path).elves[MODULE].needed == ()
+
+
 def test_the_same_wheel_gives_the_same_bytes(lab: Lab, tmp_path: Path) -> None:
     code = f"int lib_old(void); {ENTRY} {{ return lib_old(); }}"
     built = raw(lab, tmp_path, code, ["libold.so.1"])

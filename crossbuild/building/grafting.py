@@ -8,7 +8,8 @@ Reads a JSON request from standard input and writes a JSON answer to standard ou
 
 Request: ``wheel``, ``output`` (directory), ``root`` (of the image), ``ldpaths`` (on the host),
 ``architecture``, ``libc`` (null: found out), ``policy`` (null: the newest one), ``platforms``
-(the tags the wheel gets; empty: it keeps its own), ``exclude`` (libraries others provide).
+(the tags the wheel gets; empty: it keeps its own), ``exclude`` (libraries others provide),
+``python`` (whether Python's own library is copied in, too, and not left to whoever loads it).
 
 Answer: ``wheel`` (path), or ``refused`` (sentences), or ``error`` (auditwheel's own words), or
 ``errno`` when a file could not be written.
@@ -18,19 +19,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from auditwheel import lddtree
+from auditwheel import lddtree, repair
 from auditwheel.architecture import Architecture
 from auditwheel.error import AuditwheelError
 from auditwheel.libc import Libc
 from auditwheel.patcher import ElfPatcher
 from auditwheel.policy import Policy
-from auditwheel.repair import repair_wheel
 from auditwheel.wheel_abi import WheelAbIInfo, analyze_wheel_abi
 
 
@@ -38,6 +39,9 @@ def graft(request: Mapping[str, Any]) -> dict[str, Any]:
     """Copy the libraries that the policy does not promise into the wheel, and tag it."""
     root = Path(request["root"])
     _look_only_below(root)
+    if request["python"]:
+        for module in (lddtree, repair):
+            vars(module)["LIBPYTHON_RE"] = re.compile("(?!)")
     abi = analyze_wheel_abi(
         Libc(request["libc"]) if request["libc"] else None,
         Architecture(request["architecture"]),
@@ -53,7 +57,7 @@ def graft(request: Mapping[str, Any]) -> dict[str, Any]:
     if refused:
         return {"refused": refused}
     platforms = request["platforms"]
-    made = repair_wheel(
+    made = repair.repair_wheel(
         _renamed(abi, policy, platforms),
         Path(request["wheel"]),
         abis=platforms or [policy.name],

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -178,6 +179,14 @@ void *reallocarray(void *old, size_t count, size_t size)
 }
 #endif
 
+#if !HAS(26)
+struct iovec;
+ssize_t preadv64v2(int file, const struct iovec *parts, int count, off64_t at, int flags)
+{ return syscall(SYS_preadv2, file, parts, count, (long)at, (long)((uint64_t)at >> 32), flags); }
+ssize_t pwritev64v2(int file, const struct iovec *parts, int count, off64_t at, int flags)
+{ return syscall(SYS_pwritev2, file, parts, count, (long)at, (long)((uint64_t)at >> 32), flags); }
+#endif
+
 #if !HAS(27)
 int memfd_create(const char *name, unsigned flags)
 { return (int)syscall(SYS_memfd_create, name, flags); }
@@ -204,25 +213,45 @@ int fcntl64(int file, int command, ...)
 #endif
 
 #if !HAS(30)
-/* The clock of a condition is its own business since 2.30; before, only the wall clock will do. */
+/* Which clock ends a wait is its own business since 2.30; before, only the wall clock will do. */
+static int on_the_wall(clockid_t clock, const struct timespec *end, struct timespec *wall)
+{
+    struct timespec there;
+    if (clock_gettime(clock, &there) != 0 || clock_gettime(CLOCK_REALTIME, wall) != 0)
+        return EINVAL;
+    wall->tv_sec += end->tv_sec - there.tv_sec;
+    wall->tv_nsec += end->tv_nsec - there.tv_nsec;
+    if (wall->tv_nsec < 0) {
+        wall->tv_nsec += 1000000000;
+        wall->tv_sec--;
+    } else if (wall->tv_nsec >= 1000000000) {
+        wall->tv_nsec -= 1000000000;
+        wall->tv_sec++;
+    }
+    return 0;
+}
+
 int pthread_cond_clockwait(pthread_cond_t *condition, pthread_mutex_t *mutex, clockid_t clock,
                            const struct timespec *end)
 {
-    struct timespec there, wall;
+    struct timespec wall;
     if (clock == CLOCK_REALTIME)
         return pthread_cond_timedwait(condition, mutex, end);
-    if (clock_gettime(clock, &there) != 0 || clock_gettime(CLOCK_REALTIME, &wall) != 0)
+    if (on_the_wall(clock, end, &wall) != 0)
         return EINVAL;
-    wall.tv_sec += end->tv_sec - there.tv_sec;
-    wall.tv_nsec += end->tv_nsec - there.tv_nsec;
-    if (wall.tv_nsec < 0) {
-        wall.tv_nsec += 1000000000;
-        wall.tv_sec--;
-    } else if (wall.tv_nsec >= 1000000000) {
-        wall.tv_nsec -= 1000000000;
-        wall.tv_sec++;
-    }
     return pthread_cond_timedwait(condition, mutex, &wall);
+}
+
+int sem_clockwait(sem_t *semaphore, clockid_t clock, const struct timespec *end)
+{
+    struct timespec wall;
+    if (clock == CLOCK_REALTIME)
+        return sem_timedwait(semaphore, end);
+    if (on_the_wall(clock, end, &wall) != 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    return sem_timedwait(semaphore, &wall);
 }
 
 pid_t gettid(void) { return (pid_t)syscall(SYS_gettid); }
@@ -230,6 +259,11 @@ pid_t gettid(void) { return (pid_t)syscall(SYS_gettid); }
 
 #if !HAS(32)
 char __libc_single_threaded = 0; /* false is always right, and only slower */
+#endif
+
+#if !HAS(34)
+int close_range(unsigned first, unsigned last, int flags)
+{ return (int)syscall(SYS_close_range, first, last, flags); }
 #endif
 
 #if !HAS(38)

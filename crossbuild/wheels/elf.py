@@ -47,7 +47,8 @@ class ElfInfo:
     """The head of an ELF file and what its dynamic segment asks for.
 
     ``machine`` and ``type`` are e_machine and e_type as pyelftools spells them (``EM_AARCH64``,
-    ``ET_DYN``); ``search`` is DT_RUNPATH, or DT_RPATH where there is no DT_RUNPATH.
+    ``ET_DYN``); ``search`` is DT_RUNPATH, or DT_RPATH where there is no DT_RUNPATH; ``program``:
+    it names a loader to be run by (PT_INTERP).
     """
 
     machine: str
@@ -58,6 +59,7 @@ class ElfInfo:
     versions: frozenset[SymbolVersion] = frozenset()
     search: tuple[str, ...] = ()
     soname: str | None = None
+    program: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -182,6 +184,7 @@ def _info(elf: ELFFile) -> ElfInfo:
         versions=frozenset(need.version for need in _needs(elf, segment)),
         search=tuple(path for item in search for path in item.split(":") if path),
         soname=next(iter(texts.get("soname", ())), None),
+        program=any(item["p_type"] == "PT_INTERP" for item in elf.iter_segments()),
     )
 
 

@@ -36,14 +36,16 @@ def test_what_links_at_the_floor_get_is_offered(library: CLibrary) -> None:
 def test_the_shims_have_what_is_new_and_need_nothing_new(library: CLibrary) -> None:
     c, cxx = library.shims
     shims = rebinding.offered(library.stubs, library.shims).shims
-    for name in ("stat", "fstat64", "arc4random_buf", "__isoc23_strtol", "res_nsearch"):
+    of_python = ("sem_clockwait", "close_range", "preadv64v2", "pwritev64v2")
+    others = ("stat", "fstat64", "arc4random_buf", "__isoc23_strtol", "res_nsearch")
+    for name in (*others, *of_python):
         assert shims[name] == c.name
     for name in ("_ZNSt13runtime_errorC2EOS_", "_ZSt28__throw_bad_array_new_lengthv", "_ZdlPvm"):
         assert shims[name] == cxx.name
     assert not shims.keys() & {"log", "dlopen", "memcpy", "malloc", "_ZdlPv"}
     infos = [elf.read(io.BytesIO(path.read_bytes()), path.name) for path in library.shims]
     assert {version.name for info in infos for version in info.versions} == {"GLIBC_2.17"}
-    assert set(infos[0].needed) == {"libc.so.6", "libresolv.so.2"}
+    assert set(infos[0].needed) == {"libc.so.6", "libpthread.so.0", "libresolv.so.2"}
     assert set(infos[1].needed) == {"libstdc++.so.6"}
     assert [info.soname for info in infos] == [path.name for path in library.shims]
 

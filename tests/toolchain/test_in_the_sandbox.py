@@ -212,7 +212,7 @@ extern "C" const char *moved()
 """
 
 BY_GCC = r"""
-import ctypes, glob, os, struct, subprocess
+import ctypes, errno, glob, os, struct, subprocess, time
 os.chdir("/work")
 open("old.c", "w").write(OLD_C)
 open("main.cpp", "w").write('#include <iostream>\nint main() { std::cout << "ran" << std::endl; }')
@@ -237,6 +237,18 @@ moved.restype = ctypes.c_char_p
 assert moved() == b"41 caught", moved()
 assert shim.strlcpy(room, b"abcdef", 4) == 6 and room.value == b"abc"
 assert shim.strlcat(room, b"defgh", 6) == 8 and room.value == b"abcde"
+number, ended = ctypes.c_long, lambda: struct.pack("qq", int(time.monotonic()) + 1, 999999999)
+shim = ctypes.CDLL(shim._name, use_errno=True)
+lock = (ctypes.c_long * 8)()
+assert shim.sem_clockwait(lock, 1, ended()) == -1 and ctypes.get_errno() == errno.ETIMEDOUT
+lock[0] = 1
+assert shim.sem_clockwait(lock, 1, ended()) == 0 and lock[0] == 0
+text, part = open("old.c", "r+b"), ctypes.create_string_buffer(b"/*", 3)
+parts = (number * 2)(ctypes.addressof(part), 2)
+assert shim.pwritev64v2(text.fileno(), parts, 1, number(1), 0) == 2
+assert shim.preadv64v2(text.fileno(), parts, 1, number(2), 0) == 2
+assert part.raw[:1] == b"*" and part.raw[1:2] == OLD_C.encode()[3:4]
+assert shim.close_range(text.fileno(), text.fileno(), 0) == 0
 print(answer(3.0), subprocess.run(["./main"], check=True, stdout=subprocess.PIPE).stdout.decode())
 """
 
