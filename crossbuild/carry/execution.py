@@ -10,12 +10,15 @@ import shlex
 from collections.abc import Mapping
 
 from crossbuild import process
-from crossbuild.errors import ChannelError, UsageError
+from crossbuild.errors import ChannelError, HostError, UsageError
 from crossbuild.process import ProcessError
 
 
 def words(scheme: str, address: str) -> list[str]:
-    """The words of a command, by the shell's rules of quoting. Raises UsageError."""
+    """The words of a command, by the shell's rules of quoting.
+
+    Raises UsageError, and HostError where the first is no program of this host.
+    """
     try:
         argv = shlex.split(address)
     except ValueError as error:
@@ -23,6 +26,11 @@ def words(scheme: str, address: str) -> list[str]:
     if not argv:
         raise UsageError(
             f"{scheme}: names no command", remedy=f"For example --via '{scheme}:ssh HOST python3'."
+        )
+    if process.which(argv[0]) is None:
+        raise HostError(
+            f"{scheme}: its command {argv[0]} is not on this host",
+            remedy="Install it, or name another command that reaches the other machine's Python.",
         )
     return argv
 
