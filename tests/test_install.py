@@ -208,6 +208,11 @@ def test_an_installed_package_that_wants_another_version_is_told(
         (("--user", "--prefix=/x"), "--user and --prefix cannot be used together"),
         (("--uninstall",), "--uninstall wants names"),
         (("--target=/nowhere/x", "!!"), "'!!' is no requirement"),
+        (("--target=", "--dry-run"), "--target wants a value"),
+        (("--target", "", "--dry-run"), "--target wants a value"),
+        (("--verify-key=", "--dry-run"), "--verify-key wants a value"),
+        (("--verify-key", "", "--dry-run"), "--verify-key wants a value"),
+        (("--venv", "--dry-run"), "--venv wants a value"),
     ],
 )
 def test_a_wrong_command_line_is_told(place: Path, arguments: Sequence[str], said: str) -> None:

@@ -75,16 +75,14 @@ class Options:
                 self.names.append(word)
             elif word.startswith("--") and name in FLAGS and not equals:
                 setattr(self, name.replace("-", "_"), True)
-            elif word.startswith("--") and name in VALUES and (equals or words):
-                if not equals:
+            elif word.startswith("--") and name in VALUES:
+                if not equals and words and not words[0].startswith("-"):
                     value, words = words[0], words[1:]
+                if not value:  # a variable that was empty must not mean: as if it were not said
+                    raise Failure(USAGE, f"--{name} wants a value", "See --help.")
                 setattr(self, name.replace("-", "_"), value)
             else:
-                known = name in VALUES
-                message = (
-                    f"{word} wants a value" if known else f"{word} is no option of install.py"
-                )
-                raise Failure(USAGE, message, "See --help.")
+                raise Failure(USAGE, f"{word} is no option of install.py", "See --help.")
 
     def check(self) -> None:
         places = [f"--{name}" for name in PLACES if getattr(self, name)]
