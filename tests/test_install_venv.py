@@ -143,6 +143,37 @@ def test_verify_finds_what_was_changed_and_what_does_not_import(tmp_path: Path) 
     ]
 
 
+def test_pip_has_nothing_to_do_where_all_is_there(tmp_path: Path, place: Path) -> None:
+    env = tmp_path / "env"
+    assert houses.install(place, "--venv", env).code == 0
+    subprocess.run([sys.executable, "-m", "venv", str(env)], check=True)
+    done = houses.install(place, "--with-pip", python=str(env / "bin/python"))
+    assert (done.code, done.said) == (0, "app 1.0 is there already\n"), done
+
+
+@pytest.mark.parametrize("names", [(), ("app",)])
+@pytest.mark.parametrize("pinned", [True, False])
+def test_pip_installs_the_very_wheels_that_were_checked(
+    tmp_path: Path, names: tuple[str, ...], pinned: bool
+) -> None:
+    place = tmp_path / "wheelhouse"
+    place.mkdir()
+    wheels.wheel(place, "app", "1.0", requires=["lib"])
+    wheels.wheel(place, "lib", "1.0")
+    houses.house(place, pinned=pinned)
+    done = houses.install(place, "--with-pip", "--target", tmp_path / "site", *names)
+    assert (done.code, done.error) == (0, ""), done
+    assert sorted(path.name for path in (tmp_path / "site").glob("*.py")) == ["app.py", "lib.py"]
+    assert not list(tmp_path.glob("site/*/direct_url.json"))
+    wheels.wheel(place, "lib", "2.0", files={"lib.py": "planted = True\n"})
+    done = houses.install(place, "--with-pip", "--target", tmp_path / "other", *names)
+    text = "".join(path.read_text() for path in tmp_path.glob("other/lib.py"))
+    assert "planted" not in text, done
+    assert (done.code, "not listed in SHA256SUMS" in done.error) == (
+        (0, False) if pinned else (5, True)
+    )
+
+
 def test_what_zlib_deflates_is_inflated_without_it() -> None:
     chance = random.Random(1951)
     text = Path(inflate.__code__.co_filename).read_bytes()

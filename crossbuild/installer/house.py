@@ -102,7 +102,7 @@ class House:
             digest = sha256_of(file)
         pin = self.pin(self.names[filename].project)
         self.compare(filename, digest, pin.hashes if pin else set())
-        wheel = Wheel(self.path(filename))
+        wheel = Wheel(self.path(filename), digest)
         self.opened.append(wheel)
         return wheel
 

@@ -149,10 +149,11 @@ def install(options: Options, scheme: Scheme, house: House) -> int:
     machine = Machine()
     if options.dry_run or options.with_pip:
         choices, there = decide(options, scheme, house, machine)
-        if options.dry_run:
+        checked = [choice.wheel for choice in choices if choice.wheel is not None]
+        if options.dry_run or not checked:
             announce(choices, there, "Would install")
         else:
-            run_pip(options, house)
+            run_pip(options, checked)
         return 0
     with Journal(scheme.paths["purelib"], say) as journal:
         choices, there = decide(options, scheme, house, machine)

@@ -4,38 +4,49 @@ import os
 import sys
 
 from crossbuild.installer.failure import FAILED, LACKING, Failure, reason
-from crossbuild.installer.house import PINS, House
+from crossbuild.installer.house import House
+from crossbuild.installer.wheelfile import Wheel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 
-def run_pip(options: "Any", house: House) -> None:
-    """Let pip install what was checked. Raises Failure where there is none, or it fails."""
+def run_pip(options: "Any", wheels: "Sequence[Wheel]") -> None:
+    """Let pip install the very wheels that were checked, by their hashes, and no others.
+
+    Raises Failure where there is no pip, or it fails.
+    """
     try:
         import runpy
+        import tempfile
 
         import pip  # noqa: F401
     except ImportError as error:
         remedy = "Leave --with-pip out, or put pip there first with --bootstrap-pip."
         raise Failure(LACKING, f"pip cannot be used here: {reason(error)}", remedy) from None
-    words = ["install", "--no-index", "--find-links", house.directory, *passed_on(options)]
-    names = options.names or ["-r", house.path(PINS)]
-    before, sys.argv = sys.argv, ["pip", *words, *names]
-    try:
-        runpy.run_module("pip", run_name="__main__", alter_sys=True)
-    except SystemExit as end:
-        if end.code:
-            raise Failure(FAILED, f"pip ended with {end.code}, see above") from None
-    finally:
-        sys.argv = before
+    words = ["install", "--no-index", *passed_on(options)]
+    for directory in sorted({os.path.dirname(wheel.path) for wheel in wheels}):
+        words += ["--find-links", directory]
+    with tempfile.NamedTemporaryFile("w", prefix="install-", suffix=".txt") as pins:
+        for wheel in wheels:
+            pin = f"{wheel.name.project}=={wheel.name.version}"
+            pins.write(f"{pin} --hash=sha256:{wheel.sha256}\n")
+        pins.flush()
+        before, sys.argv = sys.argv, ["pip", *words, "--no-deps", "-r", pins.name]
+        try:
+            runpy.run_module("pip", run_name="__main__", alter_sys=True)
+        except SystemExit as end:
+            if end.code:
+                raise Failure(FAILED, f"pip ended with {end.code}, see above") from None
+        finally:
+            sys.argv = before
 
 
 def passed_on(options: "Any") -> "list[str]":
     """The options that pip has under the same name."""
-    flags = ["user", "upgrade", "force-reinstall", "no-deps", "no-compile"]
-    flags += ["break-system-packages"]
+    flags = ["user", "upgrade", "force-reinstall", "no-compile", "break-system-packages"]
     words = [f"--{name}" for name in flags if getattr(options, name.replace("-", "_"))]
     for name in ("target", "prefix", "root"):
         if getattr(options, name):

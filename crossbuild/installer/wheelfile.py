@@ -31,13 +31,14 @@ class Name:
 
 
 class Wheel:
-    """An open wheel, its directory checked. Close it.
+    """An open wheel, its directory checked. Close it. ``sha256`` is the hash that it has.
 
     Raises Failure for an archive that is damaged, unsafe to unpack, or no wheel.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, sha256: str = "") -> None:
         self.path = path
+        self.sha256 = sha256
         self.filename = os.path.basename(path)
         self.name = Name(self.filename)
         self.file: "BinaryIO" = open(path, "rb")
