@@ -78,7 +78,7 @@ def test_what_could_be_assigned_to_can_be_again(source: Path, said: str) -> None
     found = adapting.adapted(why, source, "demo", (3, 11))
     assert found
     assert found.environment == {"CFLAGS": "-g0 -I.crossbuild", "CXXFLAGS": "-g0 -I.crossbuild"}
-    patching.apply(found.patches[0], source, "demo 1.0")
+    patching.apply(found.patches[0], source, "demo 1.0", 1700000000)
     header = (source / ".crossbuild/Python.h").read_text()
     assert "#include_next <Python.h>\n" in header
     assert "#undef Py_TYPE\n" in header

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from crossbuild import build, recipes
+from crossbuild.building import sources
 from crossbuild.building.calling import HookError
 from crossbuild.engine.base import Root
 from crossbuild.ladder import Climb, Rung
@@ -133,8 +134,10 @@ def test_a_patch_is_applied_to_what_is_unpacked(bench: Bench, tmp_path: Path) ->
     shop = bench.workshop().known(bench.archive, recipe(tmp_path, patches()))
     with shop.unpacked(bench.archive, "demo") as top:
         assert (top / "setup.py").read_text() == "PATCHED = True\n"
+        patched = sources.epoch(top)
     with bench.workshop().unpacked(bench.archive, "demo") as top:
         assert (top / "setup.py").read_text() == ""
+        assert patched == sources.epoch(top) + 2, "the hour of the build gets into no wheel"
 
 
 def test_the_key_of_a_build_has_the_recipe_in_it(bench: Bench, tmp_path: Path) -> None:

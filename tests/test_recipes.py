@@ -235,10 +235,14 @@ def test_the_key_changes_with_what_is_built_and_with_nothing_else(tmp_path: Path
     assert len({plain, *(key(*pair) for pair in other)}) == 1 + len(other)
 
 
+TIME = 1700000000
+GONE = "--- a/setup.py\n+++ /dev/null\n@@ -1 +0,0 @@\n-one\n"
+
+
 def applied(directory: Path, before: str, diff: str) -> str:
     path = directory / "setup.py"
     path.write_bytes(before.encode())
-    patching.apply(Patch(file="demo.patch", sha256="", text=diff), directory, "demo 1.0")
+    patching.apply(Patch(file="demo.patch", sha256="", text=diff), directory, "demo 1.0", TIME)
     return path.read_bytes().decode()
 
 
@@ -249,6 +253,7 @@ def test_a_patch_changes_adds_and_removes_files(tmp_path: Path) -> None:
     assert applied(tmp_path, "one\ntwo\nthree\nfour\n", DIFF) == "one\nTWO\nthree\nfour\n"
     assert applied(tmp_path, "one\n", new) == "one\n"
     assert (tmp_path / "sub" / "new.py").read_text() == "x\ny"
+    assert (tmp_path / "sub" / "new.py").stat().st_mtime == TIME
     applied(tmp_path, "one\n", gone)
     assert not (tmp_path / "sub" / "new.py").exists()
 
@@ -261,6 +266,12 @@ def test_a_patch_changes_adds_and_removes_files(tmp_path: Path) -> None:
         ("", DIFF.replace("setup.py", "other.py"), "there is no b/other.py"),
         ("", DIFF.replace("b/setup.py", "b/../../x"), "is not in the sdist"),
         ("one\ntwo\nthree\n", DIFF.removesuffix(" three\n"), "other lines than it says"),
+        (
+            "one\ntwo\nthree\n",
+            DIFF.replace("-two", "?who\n-two"),
+            "says nothing that a diff can say",
+        ),
+        ("one\ntwo\n", GONE, "setup.py is not empty after it"),
         ("", "nothing of the kind\n", "it is no unified diff"),
         ("", "--- /dev/null\n+++ b/setup.py\n@@ -0,0 +1 @@\n+x\n", "is there already"),
     ],

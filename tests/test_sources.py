@@ -295,6 +295,12 @@ def test_epoch_is_that_of_the_newest_file(tmp_path: Path) -> None:
     assert (top / "old").stat().st_mtime == 315532800, "a zip holds no time before 1980"
 
 
+def test_epoch_is_no_hour_of_the_build_where_there_are_links(tmp_path: Path) -> None:
+    link = item("demo-1.0/link", tarfile.SYMTYPE, link="setup.py")
+    top = unpacked(tar(tmp_path / "demo-1.0.tar.gz", (link, b"")))
+    assert sources.epoch(top) == MTIME
+
+
 BACKENDS = {
     "no pyproject": (None, sources.LEGACY),
     "no table": ("[tool.black]\n", sources.LEGACY),

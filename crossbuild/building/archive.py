@@ -139,9 +139,9 @@ def members(archive: Path, filename: str | None = None) -> Iterator[Member]:
 def extract(archive: Path, directory: Path, filename: str | None = None) -> None:
     """Unpack a source archive into ``directory``, which must be empty.
 
-    Files get mode 0644 or 0755 and the archive's times; owners are the caller's. Links are
-    made last, so nothing can be written through one. Raises IntegrityError as ``members``
-    does, StorageError when the disk refuses.
+    Files get mode 0644 or 0755, they and links the archive's times; owners are the caller's.
+    Links are made last, so nothing can be written through one. Raises IntegrityError as
+    ``members`` does, StorageError when the disk refuses.
     """
     with _readable(filename or archive.name):
         _extract(archive, directory, filename)
@@ -209,6 +209,7 @@ def _link(links: dict[Path, Member], directory: Path) -> None:
                 raise _bad_link(member)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.symlink_to(member.link)
+            os.utime(path, (member.modified, member.modified), follow_symlinks=False)
     # Links through links can leave although each one alone seems to stay.
     top = Path(os.path.realpath(directory))
     for path, member in links.items():

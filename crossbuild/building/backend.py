@@ -280,8 +280,10 @@ class Workshop:
         """The top directory of an sdist, removed on leaving. Raises IntegrityError."""
         with self.store.scratch(f"source-{label}") as scratch:
             top = sources.unpack(archive, scratch)
+            # Later than all else, for whoever makes anew what is older than what it is made of.
+            time = sources.epoch(top) + patching.LATER
             for patch in self.recipe.patches if self.recipe else ():
-                patching.apply(patch, top, label)
+                patching.apply(patch, top, label, time)
             yield top
 
     def build(self, job: Job, rung: Rung, output: Path) -> Path:

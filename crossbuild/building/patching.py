@@ -6,6 +6,7 @@ another release.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from pathlib import Path, PurePosixPath
 from crossbuild.disk import guarded
 from crossbuild.errors import BuildError
 from crossbuild.recipe import Patch
+
+LATER = 2
+"""Seconds by which what is patched is newer than the rest: a zip counts in two."""
 
 _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 _REMEDY = "Mend the recipe, or build without it: --recipes none."
@@ -26,22 +30,23 @@ class _Hunk:
     new: tuple[str, ...]
 
 
-def apply(patch: Patch, top: Path, label: str) -> None:
+def apply(patch: Patch, top: Path, label: str, time: int) -> None:
     """Change the files below ``top`` as a patch says (diff -u).
 
-    A prefix ``a/`` or ``b/`` is dropped from its paths. Raises BuildError where a file or
-    a line is not what the patch says it is.
+    A prefix ``a/`` or ``b/`` is dropped from its paths. What is written is dated ``time``, in
+    seconds since the epoch: the hour of the build must not get into its SOURCE_DATE_EPOCH. Raises
+    BuildError where a file or a line is not what the patch says it is.
     """
     try:
         for old, new, hunks in _files(_lines(patch.text)):
-            _change(top, old, new, hunks)
+            _change(top, old, new, hunks, time)
     except ValueError as error:
         raise BuildError(
             f"{label}: the patch {patch.file} does not fit: {error}", remedy=_REMEDY
         ) from error
 
 
-def _change(top: Path, old: str, new: str, hunks: Sequence[_Hunk]) -> None:
+def _change(top: Path, old: str, new: str, hunks: Sequence[_Hunk], time: int) -> None:
     name = old if new == "/dev/null" else new
     path = _below(top, name)
     with guarded(path.parent):
@@ -55,10 +60,13 @@ def _change(top: Path, old: str, new: str, hunks: Sequence[_Hunk]) -> None:
             raise ValueError(f"there is no {name}")
         after = _patched(name, before, hunks)
         if new == "/dev/null":
+            if after:
+                raise ValueError(f"{name} is not empty after it")
             path.unlink()
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes("".join(after).encode())
+        os.utime(path, (time, time))
 
 
 def _below(top: Path, name: str) -> Path:
@@ -120,6 +128,8 @@ def _hunk(lines: Sequence[str], place: int, match: re.Match[str]) -> tuple[_Hunk
         elif (len(old), len(new)) == (left, right):
             break
         else:
+            if line[0] not in " -+\n":
+                raise ValueError(f"its line {line.strip()!r} says nothing that a diff can say")
             sides = ((old, " -\n"), (new, " +\n"))
             last = tuple(side for side, signs in sides if line[0] in signs)
             for side in last:
