@@ -213,7 +213,9 @@ class Maker:
         try:
             return self._wright.make(piece, self._target)
         except FloorError as error:
-            return self._made_otherwise(piece, error)
+            # With what it got meanwhile: what it made so is kept, and found again.
+            shop = self._bench.workshop.known(archive, step.recipe)
+            return self._made_otherwise(replace(piece, workshop=shop), error)
 
     def _made_otherwise(self, piece: Piece, error: FloorError) -> VerifiedWheel:
         """Build in images with an older C library; else take what was made, if that is allowed.

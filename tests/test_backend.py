@@ -14,6 +14,7 @@ from crossbuild.building.backend import Workshop
 from crossbuild.building.calling import CrashError, HookError, Job
 from crossbuild.building.cibuildwheel import Cibuildwheel
 from crossbuild.building.environment import PREFIX
+from crossbuild.building.mending import Mender
 from crossbuild.catalog import Role
 from crossbuild.engine.base import Limits, Stop, Tree
 from crossbuild.errors import BuildError, HostError, LimitError
@@ -60,6 +61,7 @@ def workshop(
     reporter: Recorder | None = None,
     limits: Limits | None = None,
     cibuildwheel: Cibuildwheel | None = None,
+    mender: Mender | None = None,
 ) -> Workshop:
     return Workshop(
         engine=engine,
@@ -72,6 +74,7 @@ def workshop(
         jobs=3,
         limits=limits or Limits(),
         cibuildwheel=cibuildwheel,
+        mender=mender,
     )
 
 

@@ -13,6 +13,7 @@ from packaging.tags import Tag, parse_tag
 
 from crossbuild import bundle, catalog, document, floors
 from crossbuild.building.backend import Workshop
+from crossbuild.building.mending import Mender
 from crossbuild.checkup import Order, check_up
 from crossbuild.cli import reading, tables
 from crossbuild.engine.base import Limits
@@ -29,6 +30,8 @@ from tests.miniindex import MiniIndex
 from tests.shelf import name
 from tests.test_backend import TARGET, Recorder, toolchain, workshop
 from tests.test_era import Bench, Shop
+from tests.test_mending import CONFIG, PACKAGES, Engine
+from tests.test_mending import Shelf as Packages
 from tests.test_render import shown
 from tests.test_repair import ENTRY, MODULE, TAG, Lab, lab
 from tests.wheels import wheel
@@ -170,6 +173,23 @@ class TwoImages(Floors):
         return shop
 
 
+class Mended(Floors):
+    """One whose builds get the packages that they lack."""
+
+    def made(
+        self, plan: Plan, *outcomes: Outcome, allowed: tuple[Allowance, ...] = ()
+    ) -> tuple[VerifiedWheel | Failure, FakeEngine]:
+        engine = Engine(self.directory / "fake", *outcomes)
+        bench = Older(self.services, TARGET, Limits())
+        mender = Mender(supplies=Packages(PACKAGES), store=self.store, reporter=self.reporter)
+        tools = toolchain(self.directory)
+        bench.shop = workshop(self.store, engine, tools=tools, mender=mender)
+        bench.second = None
+        result = Maker(TARGET, self.services, bench, keep=False, allowed=allowed).make(plan)
+        outcome: list[VerifiedWheel | Failure] = [*result.wheels.values(), *result.failures]
+        return outcome[0], engine
+
+
 @pytest.fixture(params=[Floors])
 def shop(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Floors]:
     with MiniIndex() as index:
@@ -239,6 +259,18 @@ def test_what_was_built_in_vain_is_not_built_again(lab: Lab, shop: Floors, tmp_p
     (attempt,) = second.provenance.tried
     assert attempt.seconds == pytest.approx(first.tried[0].seconds, abs=0.01)
     assert attempt.error is None
+
+
+@pytest.mark.parametrize("shop", [Mended], indirect=True)
+def test_what_got_packages_and_is_above_the_floor_is_built_once(
+    lab: Lab, shop: Floors, tmp_path: Path
+) -> None:
+    """Slycot 0.5.4 was built twice, a quarter of an hour each."""
+    found, engine = shop.made(shop.plan(), CONFIG, built(lab, tmp_path, "new"), allowed=(ANY,))
+    assert isinstance(found, VerifiedWheel)
+    assert found.path.name == FITS
+    assert len(engine.asked) == 2
+    assert [str(item) for item in found.provenance.added] == ["libpq-dev (pg_config)"]
 
 
 @pytest.mark.parametrize("shop", [TwoImages], indirect=True)
