@@ -39,7 +39,8 @@ open("main.f", "w").write('''
       end program
 ''')
 subprocess.run("gfortran -g -march=native -O2 -fPIC -c work.f90".split(), check=True)
-subprocess.run("gfortran -shared -Wl,-z,defs work.o -o work.so".split(), check=True)
+images = "-L/usr/lib/aarch64-linux-gnu -lm"  # as CMake links Fortran and C together
+subprocess.run(f"gfortran -shared -Wl,-z,defs {images} work.o -o work.so".split(), check=True)
 subprocess.run("f77 main.f -o demo".split(), check=True)
 ask = ["gfortran", "-print-file-name=libgfortran.a"]
 place = os.path.dirname(subprocess.run(ask, capture_output=True, text=True, check=True).stdout)

@@ -22,6 +22,8 @@ int run(int count, char **arguments, char **environment)
 {
     struct list command = {0};
     append(&command, COMPILER);
+    /* Before the caller's own: CMake names the image's directory where C and Fortran meet. */
+    append(&command, "-L" TOOLS "/floor/lib");
     for (int i = 1; i < count; i++)
         if (!is_dropped(arguments[i]))
             append(&command, arguments[i]);

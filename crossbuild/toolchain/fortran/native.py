@@ -35,7 +35,7 @@ MOUNT = "/opt/crossbuild/fortran"
 PACKAGE = "gfortran"
 """The package of an image's distribution that this takes the place of."""
 
-_SCHEMA = 2
+_SCHEMA = 3
 """Raise it when the same packages would be finished differently."""
 
 _SUITE, _GCC = "bookworm", "12"
