@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -115,5 +116,5 @@ def _shown(page: Page, made: Bundle) -> None:
             Text(f"  python3 {bundling.JOIN}"),
         )
     if made.form in {Form.PYZ, Form.TEXT}:
-        name = made.name
+        name = shlex.quote(made.name)
         page.write(Text("On the target:", "dim"), Text(f"  python3 {name} install"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,6 +55,7 @@ def inside(load: Cargo, target: Target, suffix: str | None, scratch: Path) -> Ca
 def beside(load: Cargo, target: Target, form: Form, name: str, *, split: bool) -> str:
     """The instructions that go with a file of this name, or with its parts."""
     python = interpreter(target)
+    name = shlex.quote(name)
     steps = [*_needing(load, target), *([_joining(python, name)] if split else [])]
     if form in {Form.PYZ, Form.TEXT}:
         steps += _running(python, name)

@@ -6,8 +6,9 @@ The parts are looked for in the directories, which may be several sticks; withou
 this script lies. Python 3.6 or newer, the standard library only, memory for one mebibyte.
 Without Python: `cat NAME.[0-9]* > NAME`, and `sha256sum -c NAME.sha256`.
 
-Ends with 0 when the file is whole, 1 when parts are missing or damaged, 2 when it cannot tell
-what to join.
+Ends with 0 when the file is whole, 1 when parts are missing or damaged or the disk does not take
+it, 2 when it cannot tell what to join. FILE may be a directory to put it in; what is not whole
+never has its name.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import BinaryIO
+    from typing import BinaryIO, TextIO
 
 BLOCK = 1 << 20
 
@@ -39,10 +40,14 @@ def blocks(path: str) -> "Iterator[bytes]":
 
 
 def listed(path: str) -> "list[tuple[str, str]]":
-    """The names and hashes of a file as sha256sum writes it."""
-    with open(path, encoding="ascii", errors="replace") as stream:
-        rows = [line.split() for line in stream]
-    return [(row[1].lstrip("*"), row[0].lower()) for row in rows if len(row) == 2]
+    """The names and hashes of a file as sha256sum writes it; a name may be of any letters."""
+    with open(path, "rb") as stream:
+        rows = [line.rstrip(b"\r\n").partition(b" ") for line in stream]
+    return [
+        (os.fsdecode(name[1:]), digest.decode("ascii", "replace").lower())
+        for digest, _, name in rows
+        if len(digest) == 64 and name[:1] in (b" ", b"*")
+    ]
 
 
 def found(places: "list[str]", name: str) -> "str | None":
@@ -61,9 +66,9 @@ def wanted(places: "list[str]") -> "tuple[str, str, list[tuple[str, str]]]":
     if sums is None:
         raise JoinError("SHA256SUMS is missing: carry it over with the parts", 2)
     rows = listed(path or "")
-    if not rows:
+    name, digest = rows[0] if rows else ("", "")
+    if name + ".sha256" != wholes[0]:  # it is a file of this directory, never a path elsewhere
         raise JoinError(wholes[0] + " is damaged: carry it over again", 1)
-    name, digest = rows[0]
     parts = [row for row in listed(sums) if row[0].rpartition(".")[0] == name]
     parts = sorted(row for row in parts if row[0].rpartition(".")[2].isdigit())
     if not parts:
@@ -86,26 +91,40 @@ def join(places: "list[str]", output: "str | None") -> str:
     """Check every part, and join them; all that is wrong is said at once."""
     name, digest, parts = wanted(places)
     output = output or name
-    wrong = ["missing: " + part for part, _ in parts if found(places, part) is None]
-    whole = hashlib.sha256()
+    if os.path.isdir(output):
+        output = os.path.join(output, name)
     partial = output + ".joining"
-    with open(os.devnull if wrong else partial, "wb") as stream:
-        try:
-            for part, expected in parts:
-                path = found(places, part)
-                if path and not check(path, expected, None if wrong else stream, whole):
-                    wrong.append("damaged: " + path)
-        except OSError as error:
-            wrong.append("stopped: " + str(error))
-    if not wrong and whole.hexdigest() != digest:
-        wrong.append("damaged: " + name + ", though no part is: its .sha256 or SHA256SUMS is")
-    if wrong:
+    try:
+        wrong = joined(places, name, digest, parts, partial)
+        if wrong:
+            raise JoinError("\n".join([*wrong, "Copy these again, and run this again."]), 1)
+        os.replace(partial, output)
+    except OSError as error:
+        remedy = "Mend that (make room, or name another file with -o), and run this again."
+        raise JoinError("stopped: {}\n{}".format(error, remedy), 1) from None
+    finally:
         if os.path.exists(partial):
             os.remove(partial)
-        wrong.append("Copy these again, and run this again.")
-        raise JoinError("\n".join(wrong), 1)
-    os.replace(partial, output)
     return "{}: whole, {} parts, {} bytes".format(output, len(parts), os.path.getsize(output))
+
+
+def joined(
+    places: "list[str]", name: str, digest: str, parts: "list[tuple[str, str]]", partial: str
+) -> "list[str]":
+    """What is wrong with the parts; nothing: all of them are in ``partial``, and on the disk."""
+    wrong = ["missing: " + part for part, _ in parts if found(places, part) is None]
+    whole = hashlib.sha256()
+    with open(os.devnull if wrong else partial, "wb") as stream:
+        for part, expected in parts:
+            path = found(places, part)
+            if path and not check(path, expected, None if wrong else stream, whole):
+                wrong.append("damaged: " + path)
+        if not wrong:
+            stream.flush()
+            os.fsync(stream.fileno())
+    if not wrong and whole.hexdigest() != digest:
+        wrong.append("damaged: " + name + ", though no part is: its .sha256 or SHA256SUMS is")
+    return wrong
 
 
 def arguments(words: "list[str]") -> "tuple[list[str], str | None]":
@@ -125,12 +144,24 @@ def arguments(words: "list[str]") -> "tuple[list[str], str | None]":
     return places or [os.path.dirname(os.path.abspath(script)) if script else "."], output
 
 
+def say(stream: "TextIO", text: str) -> None:
+    """Write a line; letters that this terminal has not are escaped."""
+    encoding = stream.encoding or "ascii"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+
+
 def main(words: "list[str]") -> int:
     try:
-        print(join(*arguments(words)))
+        say(sys.stdout, join(*arguments(words)))
     except JoinError as error:
-        sys.stderr.write(str(error) + "\n")
+        say(sys.stderr, str(error))
         return error.code
+    except OSError as error:
+        say(sys.stderr, "cannot be read: {}".format(error))
+        return 1
+    except KeyboardInterrupt:
+        say(sys.stderr, "interrupted: nothing was joined, and the parts are as they were")
+        return 130
     return 0
 
 

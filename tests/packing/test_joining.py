@@ -174,3 +174,74 @@ def test_a_full_disk_leaves_nothing_half_done(made: Bundle) -> None:
     assert done.returncode == 1
     assert "stopped: " in done.stderr
     assert not (made.output / "wheelhouse.tar.joining").exists()
+    assert not list(made.output.glob("*.joining"))
+
+
+@pytest.mark.parametrize("version", pythons.each())
+@pytest.mark.parametrize("name", ["my wheels", "轮子"])
+def test_a_name_may_have_any_letters(tmp_path: Path, name: str, version: str) -> None:
+    wheelhouse = wheelhouses.wheelhouse(tmp_path).rename(tmp_path / name)
+    order = Order(wheelhouse=wheelhouse, form=Form.TAR, output=tmp_path / "parts", split=5000)
+    script = wheelhouses.packed(order).output / "join.py"
+    plain = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [str(pythons.interpreter(version)), str(script)],
+        capture_output=True,
+        cwd=tmp_path,
+        env={**plain, "PYTHONUTF8": "0"},
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    digest, _, _ = (script.parent / f"{name}.tar.sha256").read_text().partition(" ")
+    assert hash_of(tmp_path / f"{name}.tar") == digest
+    (tmp_path / f"{name}.tar").unlink()
+    line = next(
+        line
+        for line in (script.parent / "README.txt").read_text().splitlines()
+        if "sha256sum -c" in line
+    )
+    subprocess.run(["/bin/sh", "-c", line], cwd=script.parent, check=True)
+    assert hash_of(script.parent / f"{name}.tar") == digest
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "{0}/elsewhere", "other"])
+def test_a_list_cannot_send_it_elsewhere(made: Bundle, tmp_path: Path, name: str) -> None:
+    name = name.format(tmp_path)
+    for path in (made.output / "wheelhouse.tar.sha256", made.output / "SHA256SUMS"):
+        path.write_text(path.read_text().replace("wheelhouse.tar", name))
+    for part in made.parts:
+        (made.output / part).rename(tmp_path / part.replace("wheelhouse.tar", "elsewhere"))
+    code, text = join(made.output / "join.py")
+    assert (code, "Traceback" in text, "is damaged" in text) == (1, False, True)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_where_it_cannot_write_it_says_so(made: Bundle, tmp_path: Path) -> None:
+    code, text = join(made.output / "join.py", "-o", tmp_path / "absent" / "file")
+    assert (code, "Traceback" in text) == (1, False)
+    assert "stopped: " in text
+    assert "with -o" in text
+
+
+def test_a_directory_to_put_it_in(made: Bundle, tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    assert join(made.output / "join.py", "-o", place)[0] == 0
+    assert [path.name for path in place.iterdir()] == ["wheelhouse.tar"]
+
+
+def test_interrupted_it_leaves_nothing(made: Bundle) -> None:
+    code = (
+        "import os, runpy, sys\nsys.argv = ['join.py']\n"
+        "def stop(*_): raise KeyboardInterrupt\nos.fsync = stop\n"
+        "runpy.run_path('join.py', run_name='__main__')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=made.output,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (130, False)
+    assert not list(made.output.glob("*.joining"))
