@@ -38,15 +38,21 @@ $-Wl,-L/usr/lib
 -Wno-error=int-conversion
 -Wno-error=implicit-int
 -Wno-error=return-mismatch
+-Wno-error=c++11-narrowing
+-Wno-error=register
+-Wno-error=reserved-user-defined-literal
+-Wno-error=missing-template-arg-list-after-template-kw
 """
 """Clang's options for builds (Clang manual, "Configuration files"); ``$`` adds to links only.
 
 The image's headers and libraries come last: they are of a newer C library than the target's.
 GCC keeps quiet about warnings it does not know, and before version 14 took a pointer, number or
 result of another type for a mistake that deserves a warning: old C, and what old Cythons write,
-compiles that way. A function that is not declared stays an error, though GCC warned of that too:
-it may be one that the target's C library does not have. Options of the linker are not here but in
-the launcher: to clang they are inputs, and `cc -v` would link.
+compiles that way. In C++ it warns of narrowing, of ``register`` and of literals that touch what
+comes after them, and takes ``template`` before a name without arguments. A function that is not
+declared stays an error, though GCC warned of that too: it may be one that the target's C library
+does not have. Options of the linker are not here but in the launcher: to clang they are
+inputs, and `cc -v` would link.
 """
 
 

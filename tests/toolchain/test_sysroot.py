@@ -225,6 +225,34 @@ def test_what_gcc_only_warns_of_before_14(c_tools: Pair, tmp_path: Path, source:
     assert "warning: " in done.stderr
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "long n = 1; char narrow[] = {1, (char)2}; int all[] = {n};\n",
+        "int f(void) { register int fast = 1; return fast; }\n",
+        '#define NUMBER "ld"\nconst char *format = "%"NUMBER;\n',
+        """\
+template <unsigned long n> struct caller {
+    template <typename T> static auto go(T f) -> decltype(caller<n - 1>::template go(f))
+    { return caller<n - 1>::go(f); }
+};
+template <> struct caller<0> {
+    template <typename T> static auto go(T f) -> decltype(f()) { return f(); }
+};
+int one(void) { return 1; }
+int two(void) { return caller<2>::go(one); }
+""",
+    ],
+    ids=["narrowing", "register", "literal", "template"],
+)
+def test_what_gcc_only_warns_of_in_cxx(c_tools: Pair, tmp_path: Path, source: str) -> None:
+    """The last one is of dlib 19.24.2."""
+    (tmp_path / "x.cpp").write_text(source)
+    done = c_tools[0].run("g++", "-std=c++17", "-c", tmp_path / "x.cpp", "-o", tmp_path / "x.o")
+    assert done.returncode == 0, done.stderr
+    assert "warning: " in done.stderr
+
+
 def test_archives_are_the_same_each_time(c_tools: Pair, tmp_path: Path) -> None:
     shared(c_tools[0], tmp_path)
     made = []
