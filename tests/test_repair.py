@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import shutil
+import struct
 import sys
 import zipfile
 from collections.abc import Sequence
@@ -268,10 +270,72 @@ def test_a_copied_library_is_bound_to_the_older_c_library(
     assert "demo.libs/libshim-01234567.so" in contents.members
     assert verify.findings(made.path, target()) == ()
     with wheel.member(made.path, copied) as stream:
-        numbers = {symbol: number for _, number, symbol in elf.bindings(stream, copied).symbols}
+        numbers = {wish.name: wish.number for wish in elf.bindings(stream, copied).symbols}
     assert not {"fresh", "late"} & numbers.keys()  # no version: whoever has it will do
     assert numbers["old"] == numbers["moved"]
     assert numbers["old"] == numbers["mid"]
+
+
+def test_what_a_library_can_do_without_is_left_to_whoever_has_it(
+    newer: Lab, older: CLibrary, tmp_path: Path
+) -> None:
+    """libgnutls asks for C11's ``thrd_exit`` so: no glibc before 2.28 has it."""
+    weak = "int gone(void) __attribute__((weak)); int old(void);"
+    asks = "int libweak(void) { return gone ? gone() : old(); }"
+    newer.library("libweak.so.1", f"{weak} {asks}", ["libc.so.6"])
+    code = f"int libweak(void); {ENTRY} {{ return libweak(); }}"
+    built = raw(newer, tmp_path, code, ["libweak.so.1"])
+    made = repair.repair(built, target(), newer.image, tmp_path / "out", c_library=older)
+    copied = next(member for member in wheel.read(made.path).members if "/libweak-" in member)
+    with wheel.member(made.path, copied) as stream:
+        assert [wish.name for wish in elf.bindings(stream, copied).symbols] == ["old"]
+    assert verify.findings(made.path, target()) == ()
+
+
+def test_what_an_older_c_library_has_in_another_sense_is_no_substitute(
+    older: CLibrary, tmp_path: Path
+) -> None:
+    """``totalorder`` takes pointers since 2.31, and took numbers before."""
+    image = _asking_for("totalorder", "GLIBC_2.31", tmp_path)
+    stubs = Lab(root=tmp_path / "stubs")
+    base = "GLIBC_2.17 { global: *; };"
+    own = stubs.library("libc.so.6", "int old, totalorder;", script=base)
+    library = replace(older, stubs={**older.stubs, "libc.so.6": own})
+    said = r"libq\.so\.1 .* needs GLIBC_2\.31 of libc\.so\.6 \(totalorder\)"
+    with pytest.raises(FloorError, match=said):
+        _repaired_with_it(image, library, tmp_path)
+
+
+def test_what_only_a_newer_loader_reads_is_not_left_unread(
+    older: CLibrary, tmp_path: Path
+) -> None:
+    """Relocations in DT_RELR: no symbol has the version that says so."""
+    image = _asking_for("mark", "GLIBC_ABI_DT_RELR", tmp_path)
+    path = image.root / LIBRARIES / "libq.so.1"
+    data = bytearray(path.read_bytes())
+    table = elf.bindings(io.BytesIO(data), path.name)
+    (place,) = (wish.place for wish in table.symbols if wish.name == "mark")
+    struct.pack_into("<H", data, table.versions + 2 * place, 1)
+    path.write_bytes(data)
+    with pytest.raises(FloorError, match=r"libq\.so\.1 .* needs GLIBC_ABI_DT_RELR"):
+        _repaired_with_it(image, older, tmp_path)
+
+
+def _asking_for(symbol: str, version: str, directory: Path) -> Lab:
+    """An image whose libq.so.1 wants a symbol of a version of its C library."""
+    lab = Lab(root=directory / "image")
+    code = f"int old(void) {{ return 0; }} int {symbol}(void) {{ return 0; }}"
+    script = f"GLIBC_2.17 {{ global: old; }}; {version} {{ global: {symbol}; }};"
+    lab.library("libc.so.6", code, script=script)
+    calls = f"int libq(void) {{ return old() + {symbol}(); }}"
+    lab.library("libq.so.1", f"int old(void); int {symbol}(void); {calls}", ["libc.so.6"])
+    return lab
+
+
+def _repaired_with_it(image: Lab, library: CLibrary, directory: Path) -> None:
+    code = f"int libq(void); {ENTRY} {{ return libq(); }}"
+    built = raw(image, directory, code, ["libq.so.1"])
+    repair.repair(built, target(), image.image, directory / "out", c_library=library)
 
 
 def test_the_same_wheel_is_fitted_to_the_same_bytes(

@@ -12,7 +12,7 @@ import struct
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, NamedTuple
 
 from elftools.common.exceptions import ELFError
 from elftools.common.utils import parse_cstring_from_stream, struct_parse
@@ -71,16 +71,27 @@ class Need:
     place: int
 
 
+class Wish(NamedTuple):
+    """One symbol of a version: its place in the table, the version's number, its name.
+
+    ``weak``: the file does without it, and looks whether it is there before it is used.
+    """
+
+    place: int
+    number: int
+    name: str
+    weak: bool
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bindings:
     """What a file wants of other libraries, and where in the file that is said.
 
-    ``symbols`` are place in the table, version's number and name; ``versions`` is where
-    DT_VERSYM begins.
+    ``versions`` is where DT_VERSYM begins.
     """
 
     needs: tuple[Need, ...]
-    symbols: tuple[tuple[int, int, str], ...]
+    symbols: tuple[Wish, ...]
     versions: int
     little_endian: bool
 
@@ -125,13 +136,19 @@ def bindings(stream: IO[bytes], name: str) -> Bindings:
             return Bindings(needs=(), symbols=(), versions=0, little_endian=file.little_endian)
         wanted = {need.number for need in needs}
         symbols = tuple(
-            (place, number, str(segment.get_symbol(place).name))
+            _wish(segment, place, number)
             for place, number in enumerate(_symbol_numbers(file, segment))
             if number in wanted
         )
         return Bindings(
             needs=needs, symbols=symbols, versions=offset, little_endian=file.little_endian
         )
+
+
+def _wish(segment: DynamicSegment, place: int, number: int) -> Wish:
+    symbol = segment.get_symbol(place)
+    weak = symbol["st_info"]["bind"] == "STB_WEAK"
+    return Wish(place=place, number=number, name=str(symbol.name), weak=weak)
 
 
 def unversioned(stream: IO[bytes], name: str) -> tuple[str, ...]:

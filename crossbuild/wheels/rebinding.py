@@ -4,7 +4,11 @@ Each symbol that a library wants of glibc has a version, that of the glibc which
 it. A distribution links with its own glibc and so gets the newest: ``log`` of 2.29, ``dlopen``
 of 2.34, when it moved from libdl.so.2. The target's glibc has both under an older version, to
 which it would have been bound had it been linked there. What no older glibc has under any
-version is left without one, for a library that offers it (toolchain/shim.c).
+version is left without one, for a library that offers it (toolchain/shim.c); so is what the
+library itself can do without (a weak symbol, System V ABI, chapter 4).
+
+The older version of a symbol does what the library was compiled for, or did before it was made
+better: that is how it would have worked there. Not so where the header changed with it.
 
 Only numbers in the tables are changed (LSB 5, "Symbol Versioning"), no code and no size.
 """
@@ -12,6 +16,7 @@ Only numbers in the tables are changed (LSB 5, "Symbol Versioning"), no code and
 from __future__ import annotations
 
 import io
+import re
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,13 +27,20 @@ from elftools.elf.gnuversions import GNUVerDefSection, GNUVerSymSection
 from elftools.elf.sections import SymbolTableSection
 
 from crossbuild.wheels import elf
-from crossbuild.wheels.elf import Need, SymbolVersion
+from crossbuild.wheels.elf import Need, SymbolVersion, Wish
 
 _UNVERSIONED = 1
 """VER_NDX_GLOBAL: whoever offers the symbol will do."""
 _HIDDEN = 0x8000
 _ALIKE = frozenset({"_ZNSt18condition_variable4waitERSt11unique_lockISt5mutexE"})
 """What every libstdc++ has, under whichever version, and all of them alike."""
+
+_CHANGED = re.compile(r"totalorder(mag)?(f|l|f\d+x?)?|cf[gs]et[io]?speed|tc[gs]etattr")
+"""What older versions take other arguments for: numbers, not pointers to them (glibc 2.31, NEWS);
+codes for speeds, not the speeds (2.42)."""
+_MARK = "GLIBC_ABI_"
+"""Begins what is no symbol's version but asks whether the loader knows a kind of table, as
+GLIBC_ABI_DT_RELR does: one that does not would leave it unread."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,8 +101,8 @@ def rebind(
     beyond = {need.number: need for need in table.needs if excess(need.version)}
     kept = [need for need in table.needs if need.number not in beyond]
     moves = _Moves()
-    for place, number, symbol in table.symbols:
-        if number in beyond and not _moved(place, symbol, kept, offers, moves):
+    for wish in table.symbols:
+        if wish.number in beyond and not _moved(wish, kept, offers, moves):
             return None
     changed = bytearray(data)
     for need in beyond.values():
@@ -109,8 +121,11 @@ def rebind(
     )
 
 
-def _moved(place: int, symbol: str, kept: list[Need], offers: Offers, moves: _Moves) -> bool:
+def _moved(wish: Wish, kept: list[Need], offers: Offers, moves: _Moves) -> bool:
     """Find a symbol a new binding. The loader goes by a version's name, not by its library."""
+    symbol = wish.name
+    if _CHANGED.fullmatch(symbol):
+        return False
     offer = offers.symbols.get(symbol)
     if offer is not None:
         number = next((need.number for need in kept if need.version.name == offer.name), None)
@@ -119,10 +134,10 @@ def _moved(place: int, symbol: str, kept: list[Need], offers: Offers, moves: _Mo
         library: str | None = offer.library
     else:
         library = offers.shims.get(symbol)
-        number = _UNVERSIONED if library or symbol in _ALIKE else None
+        number = _UNVERSIONED if library or wish.weak or symbol in _ALIKE else None
     if number is None:
         return False
-    moves.numbers[place] = number
+    moves.numbers[wish.place] = number
     moves.symbols[symbol] = None
     if library:
         moves.libraries.add(library)
@@ -132,6 +147,8 @@ def _moved(place: int, symbol: str, kept: list[Need], offers: Offers, moves: _Mo
 def _harmless(need: Need, kept: list[Need], offers: Offers) -> Need | None:
     """A version for the place of one that nothing wants any more: the same library has it too."""
     library = need.version.library
+    if need.version.name.startswith(_MARK):
+        return None
     same = next((other for other in kept if other.version.library == library), None)
     if same is not None:
         return same
