@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from crossbuild.installer import schemes
-from tests import houses, wheels
+from tests import houses, pythons, wheels
 
 TAG = f"cp{sys.version_info[0]}{sys.version_info[1]}"
 
@@ -181,6 +181,23 @@ def test_scripts_start_with_this_interpreter_however_odd_its_path(
         )
         assert (ran.stdout, ran.stderr) == (said, "")
     assert (site / "bin" / "own").read_text().startswith("#!/bin/sh\n'''exec' \"/")
+
+
+@pytest.mark.parametrize("version", pythons.each())
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8:strict"])
+def test_a_terminal_without_the_letters_of_a_path_is_no_obstacle(
+    tmp_path: Path, place: Path, version: str, encoding: str
+) -> None:
+    wheels.wheel(place, "app", "1.0")
+    houses.house(place)
+    site = os.fsencode(tmp_path) + "/目录".encode() + b"\xff"
+    argv = [os.fsencode(str(pythons.interpreter(version))), os.fsencode(place / "install.py")]
+    plain = {"PYTHONIOENCODING": encoding, "LC_ALL": "C"}
+    for arguments in ((b"--target", site), (b"--target", site, b"--uninstall", b"gone")):
+        done = subprocess.run([*argv, *arguments], env=plain, capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert b"\\udcff" in done.stdout
+    assert Path(os.fsdecode(site), "app.py").is_file()
 
 
 def test_an_installed_package_that_wants_another_version_is_told(

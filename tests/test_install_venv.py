@@ -143,6 +143,111 @@ def test_verify_finds_what_was_changed_and_what_does_not_import(tmp_path: Path) 
     ]
 
 
+ENDERS = {
+    "crashes": "import os\nos.kill(os.getpid(), 11)\n",
+    "quits": "import os\nos._exit(0)\n",
+    "speaks": "print('words of a module')\nraise BaseException('two\\nlines')\n",
+}
+
+
+def ending(place: Path) -> Path:
+    """A wheelhouse with modules that end the interpreter which imports them."""
+    for name, text in ENDERS.items():
+        wheels.wheel(place, name, "1.0", files={f"{name}.py": text})
+    wheels.wheel(place, "whole", "1.0")
+    return houses.house(place)
+
+
+@pytest.mark.parametrize("version", pythons.each())
+def test_a_module_that_ends_the_interpreter_ends_only_a_child(
+    tmp_path: Path, version: str
+) -> None:
+    (tmp_path / "wheelhouse").mkdir()
+    place = ending(tmp_path / "wheelhouse")
+    python, site = str(pythons.interpreter(version)), tmp_path / "site"
+    assert houses.install(place, "--target", site, python=python).code == 0
+    done = houses.install(place, "--target", site, "--verify", python=python)
+    assert (done.code, done.error) == (1, "")
+    assert done.said.splitlines() == [
+        "words of a module",
+        "crashes: import crashes: it ends the interpreter by signal 11 (SIGSEGV)",
+        "quits: import quits: it ends the interpreter with code 0",
+        "speaks: import speaks: BaseException: two lines",
+        "whole 1.0: whole, modules imported: 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    "prelude",
+    [
+        "import os\ndef fork():\n    raise PermissionError\nos.fork = fork",
+        "import os\ndel os.fork",
+        "import threading as t, time\nt.Thread(target=time.sleep, args=[60], daemon=True).start()",
+    ],
+    ids=["forbidden", "no fork", "other threads"],
+)
+def test_without_a_child_modules_are_imported_here(tmp_path: Path, prelude: str) -> None:
+    (tmp_path / "wheelhouse").mkdir()
+    place, site = ending(tmp_path / "wheelhouse"), tmp_path / "site"
+    assert houses.install(place, "--target", site).code == 0
+    arguments = ("--target", site, "--verify", "speaks", "whole")
+    done = houses.install(place, *arguments, prelude=prelude)
+    assert (done.code, done.error) == (1, "")
+    assert done.said.splitlines() == [
+        "words of a module",
+        "speaks: import speaks: BaseException: two lines",
+        "whole 1.0: whole, modules imported: 1",
+    ]
+    assert houses.install(place, "--target", site, "--verify", prelude=prelude).said == ""
+
+
+def test_what_was_kept_elsewhere_is_verified_there(tmp_path: Path) -> None:
+    place, site = tmp_path / "wheelhouse", tmp_path / "site"
+    place.mkdir()
+    wheels.wheel(place, "app", "1.0", requires=["lib"])
+    wheels.wheel(place, "lib", "1.0")
+    houses.house(place)
+    assert houses.install(place, "--target", site, "lib").code == 0
+    seen = {"PYTHONPATH": str(site)}
+    prefix = ("--prefix", tmp_path / "prefix")
+    done = houses.install(place, *prefix, environment=seen)
+    assert "lib 1.0 is there already" in done.said
+    done = houses.install(place, *prefix, "--verify", environment=seen)
+    assert (done.code, done.said.splitlines()) == (
+        0,
+        ["app 1.0: whole, modules imported: 1", "lib 1.0: whole, modules imported: 1"],
+    )
+
+
+def test_a_damaged_record_is_a_fault_and_no_defect(tmp_path: Path, place: Path) -> None:
+    target = ("--target", tmp_path / "site")
+    assert houses.install(place, *target).code == 0
+    info = tmp_path / "site" / "app-1.0.dist-info"
+    (info / "RECORD").write_bytes(b'app.py,"sha256\n')
+    done = houses.install(place, *target, "--verify")
+    assert (done.code, "app: its RECORD is damaged" in done.said) == (1, True), done
+    done = houses.install(place, *target, "--uninstall", "app")
+    assert (done.code, "cannot be removed: its RECORD is damaged" in done.error) == (7, True)
+    (info / "RECORD").write_bytes(b"app-1.0.dist-info,sha256=x,\n\xff.py,sha256=x,\n")
+    done = houses.install(place, *target, "--verify")
+    assert done.code == 1
+    assert done.said.splitlines() == [
+        "app: app-1.0.dist-info cannot be read: is a directory",
+        "app: \\udcff.py is gone",
+    ]
+
+
+def test_what_is_verified_or_removed_is_named_as_it_was_installed(
+    tmp_path: Path, place: Path
+) -> None:
+    target = ("--target", tmp_path / "site")
+    assert houses.install(place, *target, "app==1.0").code == 0
+    assert "app 1.0: whole" in houses.install(place, *target, "--verify", "app==1.0").said
+    assert houses.install(place, *target, "--uninstall", "app==1.0").said == "Removed app 1.0\n"
+    done = houses.install(place, *target, "--uninstall", "!!")
+    assert (done.code, "'!!' is no requirement" in done.error) == (2, True)
+
+
 def test_pip_has_nothing_to_do_where_all_is_there(tmp_path: Path, place: Path) -> None:
     env = tmp_path / "env"
     assert houses.install(place, "--venv", env).code == 0

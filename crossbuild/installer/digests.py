@@ -33,13 +33,18 @@ def hasher(algorithm: str = "sha256") -> "Any":
 
 def sha256_of(file: "BinaryIO") -> str:
     """The SHA-256 of an open file from its beginning to its end, in hexadecimal."""
+    return str(hashed(file).hexdigest())
+
+
+def hashed(file: "BinaryIO", algorithm: str = "sha256") -> "Any":
+    """The hash object that has had all of an open file, some of it at a time."""
     file.seek(0)
-    digest = hasher()
+    digest = hasher(algorithm)
     chunk = file.read(CHUNK)
     while chunk:
         digest.update(chunk)
         chunk = file.read(CHUNK)
-    return str(digest.hexdigest())
+    return digest
 
 
 def urlsafe(digest: bytes) -> str:

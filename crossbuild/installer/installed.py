@@ -35,7 +35,8 @@ class Distribution:
     def read(self, name: str) -> "str | None":
         """A file of its metadata directory; None where there is none."""
         try:
-            with open(os.path.join(self.info, name), encoding="utf-8", newline="") as file:
+            path = os.path.join(self.info, name)
+            with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
                 return file.read()
         except OSError:
             return None
@@ -49,7 +50,10 @@ class Distribution:
             base, names = self.info, (text or "").splitlines()
         else:
             text = self.read("RECORD")
-            base, names = self.location, [row[0] for row in rows(text or "")]
+            try:
+                base, names = self.location, [row[0] for row in rows(text or "")]
+            except ValueError as error:
+                raise self.unremovable(f"its RECORD is damaged: {error}") from None
         if text is None:
             raise self.unremovable("it has no list of its files: another tool put it there")
         paths = {os.path.normpath(os.path.join(base, name)) for name in names if name}

@@ -11,17 +11,19 @@ is killed. In another program: ``exec(compile(text, "install.py", "exec"), space
 import os
 import sys
 
-from crossbuild.installer.checking import faults, modules_of, unimportable
+from crossbuild.installer.checking import faults, modules_of
 from crossbuild.installer.closure import Choice, Closure, broken
 from crossbuild.installer.environments import stage_venv, venv_scheme
 from crossbuild.installer.failure import FAILED, UNWRITABLE, USAGE, Failure, reason
 from crossbuild.installer.house import House
+from crossbuild.installer.importing import imported_from
 from crossbuild.installer.installed import Distribution, on_path, scan
 from crossbuild.installer.journal import Journal
 from crossbuild.installer.machine import Machine
 from crossbuild.installer.options import USAGE_TEXT, Options
 from crossbuild.installer.pips import no_pip, pip_house, run_pip
-from crossbuild.installer.requirement import Requirement, canonical
+from crossbuild.installer.requirement import Requirement
+from crossbuild.installer.saying import complain, say
 from crossbuild.installer.schemes import Scheme, refuse_managed, scheme_for
 from crossbuild.installer.signature import check_signature
 from crossbuild.installer.staging import Stage, steps_for
@@ -31,26 +33,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def say(line: str) -> None:
-    """Tell the user something."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
 def main(argv: "Sequence[str] | None" = None, directory: "str | None" = None) -> int:
     """Do what the arguments say with the wheelhouse in ``directory``; the exit code."""
     try:
         return run(Options(sys.argv[1:] if argv is None else argv), directory or beside())
     except Failure as failure:
-        sys.stderr.write(f"error: {failure.sentence()}\n")
+        complain(f"error: {failure.sentence()}")
         return failure.code
     except OSError as error:
-        sys.stderr.write(f"error: {error.filename or 'the disk'}: {reason(error)}.\n")
+        complain(f"error: {error.filename or 'the disk'}: {reason(error)}.")
         return UNWRITABLE
     except KeyboardInterrupt:
-        sys.stderr.write(
-            "interrupted: nothing was changed, or the next run brings it to its end\n"
-        )
+        complain("interrupted: nothing was changed, or the next run brings it to its end")
         return 130
     except Exception as error:  # noqa: BLE001
         trace = error.__traceback__
@@ -58,7 +52,7 @@ def main(argv: "Sequence[str] | None" = None, directory: "str | None" = None) ->
             trace = trace.tb_next
         place = f" in line {trace.tb_lineno}" if trace is not None else ""
         what = f"{type(error).__name__}: {reason(error)}"
-        sys.stderr.write(f"error: a defect of install.py{place}: {what}.\n")
+        complain(f"error: a defect of install.py{place}: {what}.")
         return 70
 
 
@@ -100,6 +94,13 @@ def own(scheme: Scheme) -> "dict[str, Distribution]":
     return found
 
 
+def around(scheme: Scheme) -> "dict[str, Distribution]":
+    """What counts as installed: what is in the place and, where that counts, on the path."""
+    if scheme.searched:
+        return on_path([scheme.paths["purelib"], scheme.paths["platlib"]])
+    return own(scheme)
+
+
 def show(scheme: Scheme) -> int:
     for name, distribution in sorted(own(scheme).items()):
         say(f"{name} {distribution.version}")
@@ -109,7 +110,7 @@ def show(scheme: Scheme) -> int:
 def uninstall(options: Options, scheme: Scheme) -> int:
     """Remove distributions. Raises Failure when one cannot be removed; then none is."""
     there = own(scheme)
-    names = [canonical(name) for name in options.names]
+    names = [requirement.name for requirement in asked_for(options)]
     for name in names:
         if name not in there:
             say(f"{name} is not installed in {scheme.paths['purelib']}")
@@ -125,23 +126,29 @@ def uninstall(options: Options, scheme: Scheme) -> int:
 
 def verify(options: Options, scheme: Scheme, house: House) -> int:
     """Hold what is installed against RECORD and import it; 1 if something is wrong."""
-    there = own(scheme)
-    names = [canonical(name) for name in options.names] or [root.name for root in house.roots()]
-    directories = [scheme.paths["purelib"], scheme.paths["platlib"]]
-    bad = 0
-    for name in sorted(names, key=lambda one: one != "setuptools"):  # it wants to be the first
-        wrong, modules = [f"is not installed in {scheme.title}"], 0
-        if name in there:
-            found = modules_of(there[name])
-            modules = 0 if options.root else len(found)
-            failed = [] if options.root else unimportable(found, directories)
-            wrong = [*faults(there[name]), *failed]
-        bad += bool(wrong)
-        for what in wrong:
+    there = around(scheme)
+    names = [root.name for root in asked_for(options) or house.roots()]
+    names.sort(key=lambda one: one != "setuptools")  # it wants to be the first
+    wrong = {
+        name: list(faults(there[name]))
+        if name in there
+        else [f"is not installed in {scheme.title}"]
+        for name in names
+    }
+    looked = () if options.root else names
+    modules = {name: modules_of(there[name]) for name in looked if name in there}
+    owners = {module: name for name, found in modules.items() for module in found}
+    places = [scheme.paths["purelib"], scheme.paths["platlib"]]
+    for module, fault in imported_from(places, list(owners)):
+        if fault:
+            wrong[owners[module]].append(f"import {module}: {fault}")
+    for name, faulty in wrong.items():
+        for what in faulty:
             say(f"{name}: {what}")
-        if not wrong:
-            say(f"{name} {there[name].version}: whole, modules imported: {modules}")
-    return FAILED if bad else 0
+        if not faulty:
+            count = len(modules.get(name, ()))
+            say(f"{name} {there[name].version}: whole, modules imported: {count}")
+    return FAILED if any(wrong.values()) else 0
 
 
 def install(options: Options, scheme: Scheme, house: House) -> int:
@@ -172,18 +179,20 @@ def install(options: Options, scheme: Scheme, house: House) -> int:
     return 0
 
 
+def asked_for(options: Options) -> "list[Requirement]":
+    """What the command line names. Raises Failure for what is no requirement."""
+    try:
+        return [Requirement(name) for name in options.names]
+    except ValueError as error:
+        raise Failure(USAGE, reason(error)) from None
+
+
 def decide(
     options: Options, scheme: Scheme, house: House, machine: Machine
 ) -> "tuple[list[Choice], dict[str, Distribution]]":
     """The choices, and what is installed in the place."""
-    there = own(scheme)
-    present = dict(there)
-    if scheme.searched:
-        present = on_path([scheme.paths["purelib"], scheme.paths["platlib"]])
-    try:
-        roots = [Requirement(name) for name in options.names] or house.roots()
-    except ValueError as error:
-        raise Failure(USAGE, reason(error)) from None
+    there, present = own(scheme), around(scheme)
+    roots = asked_for(options) or house.roots()
     if not roots:
         raise Failure(USAGE, f"{house.directory} holds no wheels")
     closure = Closure(house, machine, present, options)

@@ -144,7 +144,7 @@ def user_scheme() -> Scheme:
 
 
 def prefix_scheme(prefix: str, executable: str = "", name: str = "") -> Scheme:
-    """A tree like /usr/local. Distributions elsewhere do not count as there, as with pip."""
+    """A tree like /usr/local. Distributions elsewhere on the path count as there, as with pip."""
     prefix = os.path.abspath(prefix)
     values = {"base": prefix, "platbase": prefix, "installed_base": prefix}
     paths = from_sysconfig(name or preferred("prefix", "posix_prefix"), values)

@@ -1,14 +1,14 @@
 """What a bundle does that runs by itself: install, list, verify, unpack."""
 
 import os
-import sys
 
 from crossbuild.installer.digests import hasher
 from crossbuild.installer.failure import DAMAGED, LACKING, UNWRITABLE, USAGE, Failure, reason
+from crossbuild.installer.saying import complain, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
 USAGE_TEXT = """\
@@ -52,13 +52,19 @@ class Contents:
             raise Failure(DAMAGED, f"{name} has not the hash that it should have", AGAIN)
 
 
-def opened(words: "Sequence[str]", contents: Contents, name: str) -> int:
+def opened(words: "Sequence[str]", contents: "Callable[[], Contents]", name: str) -> int:
     """Do what the words say; the exit code. ``name`` is what the bundle is called."""
     try:
-        return obey(list(words), contents, name)
+        return obey(list(words), contents(), name)
     except Failure as failure:
-        sys.stderr.write(f"error: {failure.sentence()}\n")
+        complain(f"error: {failure.sentence()}")
         return failure.code
+    except OSError as error:
+        complain(f"error: {error.filename or name}: {reason(error)}.")
+        return UNWRITABLE
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return 130
 
 
 def obey(words: "list[str]", contents: Contents, name: str) -> int:
@@ -66,7 +72,7 @@ def obey(words: "list[str]", contents: Contents, name: str) -> int:
     if command == "install":
         return install(rest, contents)
     if command == "unpack" and len(rest) == 1:
-        unpack(contents, rest[0])
+        unpack(contents, rest[0], "Make room, or name another directory.")
         return tell(f"{rest[0]}: {len(contents.sizes)} files")
     if command == "verify" and not rest:
         return tell(f"whole: {verify(contents)} files")
@@ -78,8 +84,7 @@ def obey(words: "list[str]", contents: Contents, name: str) -> int:
 
 
 def tell(text: str) -> int:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    say(text)
     return 0
 
 
@@ -94,8 +99,11 @@ def verify(contents: Contents) -> int:
     return len(sums)
 
 
-def unpack(contents: Contents, directory: str) -> None:
-    """Write every file, checked. Raises Failure where that cannot be."""
+def unpack(contents: Contents, directory: str, remedy: str) -> None:
+    """Write every file, checked; one gets its name when it is whole.
+
+    Raises Failure, with this remedy where the directory cannot be written.
+    """
     sums = contents.sums()
     try:
         os.makedirs(directory, exist_ok=True)
@@ -104,13 +112,22 @@ def unpack(contents: Contents, directory: str) -> None:
                 raise Failure(DAMAGED, f"{name} would be written elsewhere", AGAIN)
             path = os.path.join(directory, *name.split("/"))
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "wb") as file:
-                file.writelines(contents.checked(name, sums.get(name)))
+            write_whole(path, contents.checked(name, sums.get(name)))
     except OSError as error:
-        remedy = "Make room, or set TMPDIR to a directory that can be written."
-        raise Failure(
-            UNWRITABLE, f"{directory} cannot be written: {reason(error)}", remedy
-        ) from None
+        message = f"{directory} cannot be written: {reason(error)}"
+        raise Failure(UNWRITABLE, message, remedy) from None
+
+
+def write_whole(path: str, chunks: "Iterator[bytes]") -> None:
+    """Write a file aside and rename it into place; nothing is left of one that fails."""
+    part = path + ".part"
+    try:
+        with open(part, "wb") as file:
+            file.writelines(chunks)
+        os.replace(part, path)
+    finally:
+        if os.path.lexists(part):
+            os.remove(part)
 
 
 def install(words: "list[str]", contents: Contents) -> int:
@@ -119,7 +136,7 @@ def install(words: "list[str]", contents: Contents) -> int:
         raise Failure(LACKING, "this bundle has no install.py", "Unpack it, and use pip there.")
     directory = temporary()
     try:
-        unpack(contents, directory)
+        unpack(contents, directory, "Make room, or set TMPDIR to a directory that can be written.")
         with open(os.path.join(directory, "install.py"), encoding="utf-8") as file:
             text = file.read()
         space: "dict[str, Any]" = {"__name__": "install"}
@@ -155,4 +172,4 @@ def remove(directory: str) -> None:
                 os.rmdir(os.path.join(top, name))
         os.rmdir(directory)
     except OSError as error:
-        sys.stderr.write(f"warning: {directory} is left over: {reason(error)}\n")
+        complain(f"warning: {directory} is left over: {reason(error)}")

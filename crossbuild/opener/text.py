@@ -56,7 +56,7 @@ def start(space: "dict[str, Any]", contents: Written, file: str) -> None:
     called = {os.path.abspath(argv[0]), argv[0]}
     ran = space.get("__name__") == "__main__" and not itself.isdisjoint(called)
     words = argv[1:] if ran else space.get("arguments", [])
-    space["code"] = opened(words, contents, os.path.basename(file))
+    space["code"] = opened(words, lambda: contents, os.path.basename(file))
     if ran:
         sys.exit(space["code"])
 

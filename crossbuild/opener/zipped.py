@@ -34,7 +34,7 @@ def start(words: "list[str]") -> int:
     path = os.path.dirname(os.path.abspath(__file__))
     name = os.path.basename(path)
     with open(path, "rb") as file:
-        return opened(words, Zipped(file, name), name)
+        return opened(words, lambda: Zipped(file, name), name)
 
 
 if __name__ == "__main__":

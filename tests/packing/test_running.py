@@ -148,6 +148,47 @@ def test_damage_anywhere_in_a_wheel_is_found(wheelhouse: Path, tmp_path: Path, f
         assert "alpha-1.0-py3-none-any.whl" in text
         assert "Carry it over again" in text or "Copy it again" in text
     assert not (tmp_path / "site").exists()
+    assert run(bundle, "unpack", tmp_path / "there")[0] == 5
+    assert [path.name for path in (tmp_path / "there").iterdir() if "alpha" in path.name] == []
+
+
+def test_a_pyz_whose_end_is_damaged_says_so(wheelhouse: Path) -> None:
+    bundle = made(wheelhouse, Form.PYZ)
+    names = b"wheelhouse/pylock.toml", b"wheelhouse/pylock.tomx"
+    whole = bundle.read_bytes()
+    at = whole.rfind(names[0])
+    bundle.write_bytes(whole[:at] + names[1] + whole[at + len(names[0]) :])
+    code, text = run(bundle, "verify")
+    assert (code, "Traceback" in text) == (5, False)
+    bundle.write_bytes(whole.replace(b"wheelhouse/install.py", b"wheelhouse/pylock.tom"))
+    assert run(bundle, "list")[0] == 0
+    bundle.write_bytes(whole.replace(b"wheelhouse/pylock.toml", b"wheelhouse/SHA256SUMS."))
+    assert run(bundle, "verify")[0] == 5
+    bundle.write_bytes(whole.replace(b"wheelhouse/SHA256SUMS", b"wheelhouse/README.txt"))
+    code, text = run(bundle, "verify")
+    assert (code, "Traceback" in text, "two members are named" in text) == (5, False, True)
+
+
+@pytest.mark.parametrize("words", [["verify"], ["install"], ["unpack", "there"]])
+def test_interrupted_it_says_so_and_leaves_nothing(
+    wheelhouse: Path, tmp_path: Path, words: list[str]
+) -> None:
+    bundle = made(wheelhouse, Form.PYZ)
+    program = (
+        "import runpy, sys, zlib\ndef stop(*_): raise KeyboardInterrupt\nzlib.crc32 = stop\n"
+        f"sys.argv[1:] = {words!r}\nrunpy.run_path({str(bundle)!r}, run_name='__main__')"
+    )
+    (tmp_path / "t").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={"TMPDIR": str(tmp_path / "t")},
+    )
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+    assert [path for path in tmp_path.rglob("t*/*") if path.is_file()] == []
 
 
 def test_a_list_that_is_not_there_or_names_more(wheelhouse: Path, tmp_path: Path) -> None:
