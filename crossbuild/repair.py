@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from crossbuild import process
-from crossbuild.building import fitting
+from crossbuild.building import fitting, reaching
 from crossbuild.disk import guarded, hash_of, storage_error
 from crossbuild.engine.base import Root
 from crossbuild.errors import FloorError, RepairError
@@ -68,7 +68,8 @@ def repair(
             shutil.copyfile(raw.path, made)
         return RepairedWheel(path=made, sha256=hash_of(made), grafted=())
     with guarded(output), tempfile.TemporaryDirectory(dir=output, prefix=".repair-") as scratch:
-        grafted = _graft(contents, target, root, laid, Path(scratch))
+        whole = _reaching(contents, target, Path(scratch))
+        grafted = _graft(whole, target, root, laid, Path(scratch))
         places = _library_paths(target, root)
         grafted, fitted = _fit(grafted, target, c_library, Path(scratch), places)
         made = Path(scratch, grafted.name)
@@ -82,6 +83,19 @@ def repair(
         grafted=_grafted(contents, repaired),
         fitted=tuple(replace(item, library=_original(item.library)) for item in fitted),
     )
+
+
+def _reaching(contents: WheelContents, target: Target, scratch: Path) -> WheelContents:
+    """The wheel whose files find the wheel's own libraries."""
+    promise = promises.of(target)
+    promised = promise.offers if promise else lambda _: False
+    found = reaching.reach(contents, target.arch, promised, scratch)
+    if found == contents.path:
+        return contents
+    made = scratch / "whole" / found.name
+    made.parent.mkdir()
+    canonical.rewrite(found, made, canonical.epoch(contents.path))
+    return wheel.read(made)
 
 
 def _fit(

@@ -7,18 +7,15 @@ that (wheels/rebinding.py); where it is not, they stay as they are, and the whee
 
 from __future__ import annotations
 
-import shutil
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from crossbuild import process
 from crossbuild.excess import Fit
 from crossbuild.toolchain.floor import CLibrary
-from crossbuild.wheels import elf, rebinding, wheel
+from crossbuild.wheels import editing, elf, rebinding, wheel
 from crossbuild.wheels.elf import SymbolVersion
-from crossbuild.wheels.patching import patchelf
 from crossbuild.wheels.rebinding import Offers, Rebound
 from crossbuild.wheels.wheel import WheelContents
 
@@ -70,7 +67,9 @@ class _Fitting:
                 shims = frozenset(self.offers.shims[symbol] for symbol in symbols)
                 up = "/".join([_BESIDE, *[".."] * (len(path.parts) - 1), self.home])
                 search = (up, *self.contents.elves[member].search)
-                data = self._needing(archive.read(member), path.name, sorted(shims), search)
+                data = editing.searching(
+                    archive.read(member), member, search, self.scratch, sorted(shims)
+                )
                 yield member, Rebound(data=data, libraries=shims, symbols=tuple(sorted(symbols)))
 
     def _bound(self, data: bytes, member: str) -> Rebound | None:
@@ -82,22 +81,8 @@ class _Fitting:
         if not more:
             return found
         search = (_BESIDE, *info.search)
-        patched = self._needing(data, PurePosixPath(member).name, more, search)
+        patched = editing.searching(data, member, search, self.scratch, more)
         return rebinding.rebind(patched, member, self.excess, self.offers)
-
-    def _needing(
-        self, data: bytes, name: str, libraries: list[str], search: tuple[str, ...]
-    ) -> bytes:
-        """The library with more of others that it needs; raises ProcessError."""
-        path = self.scratch / name
-        path.write_bytes(data)
-        added = [word for library in libraries for word in ("--add-needed", library)]
-        paths = ":".join(dict.fromkeys(search))
-        argv = [str(patchelf()), *added, "--force-rpath", "--set-rpath", paths, str(path)]
-        process.run(argv, env={})
-        patched = path.read_bytes()
-        path.unlink()
-        return patched
 
 
 def dangling(
@@ -168,24 +153,10 @@ def fit(
     if not found:
         return contents.path, ()
     made = scratch / "fitted" / contents.path.name
-    made.parent.mkdir()
-    _rewrite(fitting, made, found)
+    needed = frozenset[str]().union(*(bound.libraries for bound in found.values()))
+    shims = {f"{fitting.home}/{shim.name}": shim for shim in library.shims if shim.name in needed}
+    editing.edit(contents.path, made, {name: bound.data for name, bound in found.items()}, shims)
     return made, tuple(
         Fit(library=PurePosixPath(member).name, symbols=bound.symbols)
         for member, bound in found.items()
     )
-
-
-def _rewrite(fitting: _Fitting, new: Path, found: Mapping[str, Rebound]) -> None:
-    """Copy a wheel, with what was bound anew in it and the shims that it needs beside."""
-    needed = frozenset[str]().union(*(bound.libraries for bound in found.values()))
-    with zipfile.ZipFile(fitting.contents.path) as source, zipfile.ZipFile(new, "w") as made:
-        for item in source.infolist():
-            if item.filename in found:
-                made.writestr(item, found[item.filename].data)
-                continue
-            with source.open(item) as stream, made.open(item, "w") as output:
-                shutil.copyfileobj(stream, output)
-        for shim in fitting.library.shims:
-            if shim.name in needed:
-                made.write(shim, f"{fitting.home}/{shim.name}")

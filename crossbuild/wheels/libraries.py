@@ -138,6 +138,11 @@ def _directories(contents: WheelContents) -> frozenset[str]:
 
 def _elsewhere(member: str, info: ElfInfo, directories: Collection[str]) -> Iterator[str]:
     """The places of the search path that are not among the wheel's own directories."""
+    return (place for place in searched(member, info) if place not in directories)
+
+
+def searched(member: str, info: ElfInfo) -> Iterator[str]:
+    """The directories in ``site-packages`` that the search path of a wheel's file leads to."""
     home = modules.installed(member)
     if home is None:
         return
@@ -145,5 +150,5 @@ def _elsewhere(member: str, info: ElfInfo, directories: Collection[str]) -> Iter
         if not _ORIGIN.match(entry):
             continue
         place = posixpath.normpath(_ORIGIN.sub(str(home.parent), entry, count=1))
-        if place not in directories and not place.startswith(".."):
+        if not place.startswith(".."):
             yield place
