@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from crossbuild.installer.journal import STATE
+from crossbuild.installer import digests, journal
+from crossbuild.installer.failure import Failure
+from crossbuild.installer.journal import STATE, Journal
 from tests import houses, wheels
 
 FLAGS = ("-S", "-I")
@@ -213,3 +215,40 @@ atexit.register(lambda: print("THEN", other.communicate()[0]))
     assert "SAID waiting for another run in " in done.said
     assert "app 2.0 is there already" in done.said.partition("THEN")[2]
     assert houses.snapshot(sites.root) == sites.after
+
+
+def test_the_way_back_is_on_the_disk_before_it_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut another run must know that it was taken back, or it would go forward."""
+    known: list[bool] = []
+    kept: list[bool] = []
+    move, remove, sync = journal.relocate, journal.remove_tree, digests.sync_directory
+
+    def relocate(source: str, destination: str) -> None:
+        if destination.endswith("second"):
+            raise OSError(5, "Input/output error", destination)
+        move(source, destination)
+
+    def sync_directory(path: str) -> None:
+        sync(path)
+        if path.endswith(STATE) and Path(path, "undo").exists():
+            known.append(True)
+
+    def remove_tree(path: str) -> None:
+        if path == str(tmp_path / "first"):
+            kept.append(bool(known))
+        remove(path)
+
+    for name, other in (("relocate", relocate), ("remove_tree", remove_tree)):
+        monkeypatch.setattr(journal, name, other)
+    monkeypatch.setattr(journal, "sync_directory", sync_directory)
+    with Journal(str(tmp_path), print) as opened:
+        steps = [("put", str(tmp_path / name)) for name in ("first", "second")]
+        for _, path in steps:
+            journal.make_directories(str(Path(opened.staged(path)).parent))
+            Path(opened.staged(path)).write_text("new")
+        with pytest.raises(Failure, match="input/output"):
+            opened.carry_out(steps)
+    assert kept == [True]
+    assert list(tmp_path.iterdir()) == []

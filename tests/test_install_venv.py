@@ -76,6 +76,15 @@ def test_the_modules_venv_can_use_it(tmp_path: Path, place: Path) -> None:
     assert subprocess.check_output([env / "bin/app"], text=True) == f"{env}\n"
 
 
+def test_what_an_environment_lost_is_made_anew(tmp_path: Path, place: Path) -> None:
+    env = tmp_path / "env"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", env], check=True)
+    (env / "bin" / "python3").unlink()
+    done = houses.install(place, "--venv", env, "--no-compile")
+    assert (done.code, done.error) == (0, "")
+    assert subprocess.check_output([env / "bin" / "python3", "-c", "import app; print(app)"])
+
+
 def test_a_directory_that_holds_something_else_is_left_alone(tmp_path: Path, place: Path) -> None:
     full, file, other = tmp_path / "full", tmp_path / "file", tmp_path / "other"
     for directory in (full, other):

@@ -154,6 +154,7 @@ class Journal:
         """Undo what was done of the steps. Raises Failure when not even that can be done now."""
         try:
             open(self.undo, "wb").close()
+            sync_directory(self.state)  # a power cut must not turn the way back into one forward
             self.back(steps)
             self.end(steps)
         except OSError as error:
@@ -293,16 +294,19 @@ def bring_to_disk(directory: str) -> None:
 
     That is quick; for many files, one call for all file systems is quicker by far.
     """
-    files = []
+    files, directories = [], []
     for top, _, names in os.walk(directory):
+        directories.append(top)
         files += [os.path.join(top, name) for name in names]
         if len(files) > FEW:
             os.sync()
             return
     for path in files:
-        with open(path, "rb") as file:
-            os.fsync(file.fileno())
-        sync_directory(os.path.dirname(path))
+        if not os.path.islink(path):
+            with open(path, "rb") as file:
+                os.fsync(file.fileno())
+    for path in reversed(directories):
+        sync_directory(path)
 
 
 def make_directories(path: str) -> "list[str]":
