@@ -17,8 +17,11 @@ from crossbuild.carry import delivery, landing, push, schemes
 from crossbuild.carry.delivery import Delivered, Order, Place, PlaceKind
 from crossbuild.carry.line import Line
 from crossbuild.cli.main import main
+from crossbuild.engine.base import Engine
 from crossbuild.errors import ChannelError, UsageError
+from crossbuild.packing import modules
 from crossbuild.report import Silent
+from crossbuild.target import Target
 from tests import channels, houses, pythons, wheels
 from tests.channels import Bad, Limited, Near, tree
 from tests.miniindex import MiniIndex
@@ -209,6 +212,25 @@ def test_a_file_that_is_not_there_is_not_brought(tmp_path: Path) -> None:
     assert not (tmp_path / "here").exists()
 
 
+def test_a_file_that_is_cut_off_on_its_way_replaces_none(tmp_path: Path) -> None:
+    there, here = tmp_path / "there", tmp_path / "here"
+    there.write_bytes(bytes(50_000))
+    here.write_bytes(b"mine")
+
+    class Cut(Near):
+        def run(self, code: str, timeout: float) -> str:
+            if self.sent:  # it was measured
+                there.write_bytes(b"x" * 50_000)
+            return super().run(code, timeout)
+
+    with pytest.raises(ChannelError, match="changed while it was read"):
+        landing.bring(channels.line(Cut), str(there), here)
+    assert here.read_bytes() == b"mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "there"]
+    landing.bring(channels.line(Near), str(there), here)
+    assert here.read_bytes() == b"x" * 50_000
+
+
 def test_an_order_that_cannot_be_carried_out_sends_nothing(
     wheelhouse: Path, tmp_path: Path
 ) -> None:
@@ -311,6 +333,31 @@ def test_ship_brings_the_standard_modules_that_are_missing_there(
     assert (brought / "configparser.py").exists()
     assert str(brought / "html" / "__init__.py") in capsys.readouterr().out
     assert main([*words, "--run", "none.py"]) == 2
+
+
+def test_ship_looks_for_standard_modules_in_images_where_this_host_has_no_such_python(
+    mini_index: MiniIndex,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[list[str]] = []
+
+    def in_image(target: Target, names: list[str], engine: Engine, directory: Path) -> None:
+        asked.append(list(names))
+
+    monkeypatch.setattr(modules, "interpreter", lambda target, home: None)
+    monkeypatch.setattr(modules, "find_in_image", in_image)
+    monkeypatch.chdir(tmp_path)
+    tree(tmp_path, **{"poor.py": POOR.encode()})
+    mini_index.add(wheels.wheel(tmp_path, "app", "2.0"))
+    words = ["ship", "app", "--index-url", mini_index.url, "--cache-dir", str(tmp_path / "cache")]
+    words += ["--via", f"exec:{sys.executable} {tmp_path / 'poor.py'}", "--no-smoke"]
+    words += ["--into", str(tmp_path / "site"), "--remote-dir", str(tmp_path / "there")]
+    assert main(words) == 0
+    assert asked == [["configparser", "html"]]
+    said = " ".join(capsys.readouterr().err.split())
+    assert "The target lacks configparser and html, and no CPython" in said
 
 
 def test_the_commands_say_what_happened_there(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 from crossbuild.carry import message
 from crossbuild.carry.line import Line
 from crossbuild.carry.message import Call
-from crossbuild.disk import guarded
+from crossbuild.disk import guarded, hash_of
 from crossbuild.errors import ChannelError
 
 INSTALLER = "install.py"
@@ -60,18 +59,24 @@ def read(line: Line, path: str) -> bytes:
 
 
 def bring(line: Line, source: str, destination: Path) -> None:
-    """Bring a file of the other machine here, whole and right.
+    """Bring a file of the other machine here; it has its name when it is whole and right.
 
     Raises ChannelError where there is none or it changed meanwhile; StorageError.
     """
     sha256, size = line.ask(Call(function="measure", arguments=(source,))).decode("ascii").split()
-    found = hashlib.sha256()
-    with guarded(destination.parent), destination.open("wb") as stream:
-        for block in _blocks(line, source, int(size)):
-            found.update(block)
-            stream.write(block)
-    if found.hexdigest() != sha256:
-        raise ChannelError(f"{source} changed while it was read there", remedy="Try again.")
+    part = destination.with_name(f".{destination.name}.{secrets.token_hex(6)}.part")
+    try:
+        with guarded(destination.parent), part.open("wb") as stream:
+            for block in _blocks(line, source, int(size)):
+                stream.write(block)
+        with guarded(destination.parent):
+            if hash_of(part) != sha256:
+                raise ChannelError(
+                    f"{source} changed while it was read there", remedy="Try again."
+                )
+            part.replace(destination)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def clear(line: Line, directory: str) -> None:

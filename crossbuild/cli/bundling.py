@@ -51,13 +51,17 @@ def bundle(call: Call) -> Answer:
     with store.scratch("bundle") as scratch, store.scratch("pip") as house:
         if options.carry_pip:
             order = replace(order, pip=_pip(call, order, house / "wheelhouse"))
-        sources = Sources(home=call.around.home, engine=lambda: _engine(call))
-        made = bundling.pack(order, scratch, sources)
+        made = bundling.pack(order, scratch, sources(call))
     return Answer(
         code=EXIT_OK,
         document=_document(made),
         show=lambda page: _shown(page, made),
     )
+
+
+def sources(call: Call) -> Sources:
+    """Where modules of the standard library may be found: Pythons of this host, and of images."""
+    return Sources(home=call.around.home, engine=lambda: _engine(call))
 
 
 @contextlib.contextmanager

@@ -17,13 +17,14 @@ from crossbuild.carry.landing import Ran
 from crossbuild.carry.line import Line
 from crossbuild.cli import request, tables
 from crossbuild.cli.arguments import Options
+from crossbuild.cli.bundling import sources
 from crossbuild.cli.page import Page, said
 from crossbuild.cli.screen import Answer
 from crossbuild.errors import EXIT_OK, EXIT_UNPROVEN, UsageError
 from crossbuild.model import RunResult
 from crossbuild.net.credentials import split
 from crossbuild.packing import bundling
-from crossbuild.packing.modules import USELESS, Sources
+from crossbuild.packing.modules import USELESS
 from crossbuild.packing.order import Form
 from crossbuild.packing.order import Order as Packing
 from crossbuild.report import Message, Reporter, waiting
@@ -105,7 +106,7 @@ def _fitted(call: Call, output: Path, target: Target, reporter: Reporter) -> Ite
             output=scratch / output.name,
             stored="zlib" in missing,
         )
-        made = bundling.pack(packing, scratch / "made", Sources(home=call.around.home))
+        made = bundling.pack(packing, scratch / "made", sources(call))
         for note in made.notes:
             reporter.emit(Message(text=note))
         yield made.output

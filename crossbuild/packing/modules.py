@@ -77,12 +77,12 @@ def completed(
     names = sorted(set(missing) - USELESS) if asked is None else list(asked)
     if not names:
         return load, ()
-    directory = scratch / "library"
-    python = interpreter(target, sources.home)
-    found = find(python, names, directory) if python else None
-    if found is None and sources.engine is not None:
-        with sources.engine() as engine:
-            found = find_in_image(target, names, engine, directory)
+    try:
+        found = _searched(names, target, sources, scratch / "library")
+    except HostError as error:
+        if asked is not None:
+            raise
+        return load, (_lacking(names, target, f": {error}"),)
     if found is None:
         return _unserved(load, names, target, asked is None)
     impossible = [*found.compiled, *found.unknown]
@@ -97,15 +97,36 @@ def completed(
     return brought(load, found, target, scratch), notes
 
 
+def _searched(
+    names: Sequence[str], target: Target, sources: Sources, directory: Path
+) -> Found | None:
+    """What a Python of this host has of them, else one of an image; None: there is no such."""
+    python = interpreter(target, sources.home)
+    if python:
+        return find(python, names, directory)
+    if sources.engine is None:
+        return None
+    with sources.engine() as engine:
+        return find_in_image(target, names, engine, directory)
+
+
 def _unserved(
     load: Cargo, names: Sequence[str], target: Target, automatic: bool
 ) -> tuple[Cargo, tuple[str, ...]]:
-    wanted = wording.listing(names)
-    text = f"no CPython {target.python_version} on this host or in an image has {wanted} to bring"
     if automatic:
-        return load, (f"The target lacks modules, and {text}",)
-    remedy = f"Install one, for example with `uv python install {target.python_version}`."
-    raise HostError(text, remedy=remedy)
+        return load, (_lacking(names, target),)
+    text = f"no CPython {target.python_version} on this host or in an image"
+    raise HostError(f"{text} has {wording.listing(names)} to bring", remedy=_remedy(target))
+
+
+def _lacking(names: Sequence[str], target: Target, why: str = "") -> str:
+    """What is said where nobody asked for modules, and they cannot be brought."""
+    text = f"no CPython {target.python_version} on this host or in an image has them to bring"
+    return f"The target lacks {wording.listing(names)}, and {text}{why}. {_remedy(target)}"
+
+
+def _remedy(target: Target) -> str:
+    return f"Install one, for example with `uv python install {target.python_version}`."
 
 
 def interpreter(target: Target, home: Path) -> Path | None:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -156,7 +157,28 @@ def test_without_such_a_python_that_is_said(
     (tmp_path / "again").mkdir()
     _, notes = bundle(tmp_path / "again", probed(host("3.8"), "json"), None)
     (note,) = notes
-    assert note.startswith("The target lacks modules, and no CPython 3.8 on this host or in an im")
+    assert note == (
+        "The target lacks json, and no CPython 3.8 on this host or in an image has them to bring. "
+        "Install one, for example with `uv python install 3.8`."
+    )
+
+
+def test_without_emulation_only_what_was_asked_for_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(modules, "interpreter", lambda target, home: None)
+
+    def engine() -> AbstractContextManager[Engine]:
+        raise HostError("nothing can be emulated here")
+
+    target = probed(host("3.8"), "json")
+    load = cargo.read(wheelhouses.wheelhouse(tmp_path, target=target))
+    sources = Sources(home=tmp_path, engine=engine)
+    same, (note,) = modules.completed(load, None, target, sources, tmp_path / "scratch")
+    assert same is load
+    assert "to bring: nothing can be emulated here. Install one" in note
+    with pytest.raises(HostError, match="nothing can be emulated"):
+        modules.completed(load, ("json",), target, sources, tmp_path / "scratch")
 
 
 @pytest.mark.emulation
