@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from packaging.requirements import Requirement
 
 from crossbuild import catalog, wording
-from crossbuild.building import cibuildwheel, dressing, environment, sources
+from crossbuild.building import asking, cibuildwheel, dressing, environment, sources
 from crossbuild.building.backend import Workshop, interpreter_of
 from crossbuild.building.cibuildwheel import Cibuildwheel
 from crossbuild.building.dressing import Dressed
@@ -351,7 +351,7 @@ class Workbench:
         source, *paths = self.download([file, *wheels])
         try:
             tree = self._asker.environment(paths)
-            return self._asker.inspect(source, inspection, tree)
+            return asking.inspect(self._asker, source, inspection, tree)
         except BuildError as error:
             if self._services.builder is not Builder.LADDER:
                 error.eras = 0

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import pytest
 
 from crossbuild import catalog
-from crossbuild.building import sources
+from crossbuild.building import asking, sources
 from crossbuild.building.backend import Workshop
 from crossbuild.building.calling import CrashError, HookError, Job
 from crossbuild.building.cibuildwheel import Cibuildwheel
@@ -112,7 +112,7 @@ def test_inspection_adds_what_only_the_backend_knows(
 ) -> None:
     answer = {"requires": ["wheel", "setuptools>=40.8.0"], "metadata": METADATA}
     engine = FakeEngine(tmp_path / "fake", Outcome(answer=answer))
-    found = workshop(store, engine).inspect(*told(tmp_path), environment)
+    found = asking.inspect(workshop(store, engine), *told(tmp_path), environment)
     assert found.system.requires == ("setuptools>=40.8.0", "wheel")
     assert found.metadata is not None
     assert found.metadata.requires_dist == ("numpy>=1.20",)
@@ -128,7 +128,7 @@ def test_inspection_asks_only_for_what_is_not_known(
 ) -> None:
     engine = FakeEngine(tmp_path / "fake", Outcome(answer={"requires": []}))
     archive, inspection = told(tmp_path, pkg_info=METADATA)
-    found = workshop(store, engine).inspect(archive, inspection, environment)
+    found = asking.inspect(workshop(store, engine), archive, inspection, environment)
     assert engine.asked[0].request["hooks"] == ["requires"]
     assert found == inspection
 
@@ -143,9 +143,9 @@ def test_metadata_stays_open_while_a_requirement_is_missing(
     )
     shop = workshop(store, engine)
     archive, inspection = told(tmp_path)
-    first = shop.inspect(archive, inspection, environment)
+    first = asking.inspect(shop, archive, inspection, environment)
     assert first.metadata is None
-    second = shop.inspect(archive, first, environment)
+    second = asking.inspect(shop, archive, first, environment)
     assert second.metadata is not None
     assert second.system == first.system
     assert engine.asked[1].request["known"] == ["cython", "setuptools"]
@@ -158,25 +158,25 @@ def test_an_answer_is_kept_for_the_same_question_only(
     engine = FakeEngine(tmp_path / "fake", *[Outcome(answer=answer)] * 4)
     shop = workshop(store, engine)
     archive, inspection = told(tmp_path)
-    assert shop.inspect(archive, inspection, environment) == shop.inspect(
-        archive, inspection, environment
+    assert asking.inspect(shop, archive, inspection, environment) == asking.inspect(
+        shop, archive, inspection, environment
     )
     assert len(engine.asked) == 1
     bare = shop.environment([])
-    shop.inspect(archive, inspection, bare)
+    asking.inspect(shop, archive, inspection, bare)
     assert len(engine.asked) == 2
     newer = Target.parse("manylinux_2_28_aarch64", "3.11")
-    workshop(store, engine, target=newer).inspect(archive, inspection, environment)
+    asking.inspect(workshop(store, engine, target=newer), archive, inspection, environment)
     assert len(engine.asked) == 3
     archive.write_bytes(archive.read_bytes() + b"\0")
-    shop.inspect(archive, inspection, environment)
+    asking.inspect(shop, archive, inspection, environment)
     assert len(engine.asked) == 4
 
 
 def test_a_long_wait_is_told(store: Store, tmp_path: Path, environment: Tree) -> None:
     reporter = Recorder()
     engine = FakeEngine(tmp_path / "fake", Outcome(answer={"requires": [], "metadata": METADATA}))
-    workshop(store, engine, reporter=reporter).inspect(*told(tmp_path), environment)
+    asking.inspect(workshop(store, engine, reporter=reporter), *told(tmp_path), environment)
     waits = [event for event in reporter.events if isinstance(event, Waiting)]
     assert [wait.done for wait in waits] == [False, True]
     assert "demo 1.0" in waits[0].what
@@ -194,7 +194,7 @@ def test_answers_that_make_no_sense(
 ) -> None:
     engine = FakeEngine(tmp_path / "fake", Outcome(answer=answer))
     with pytest.raises(BuildError, match=said):
-        workshop(store, engine).inspect(*told(tmp_path), environment)
+        asking.inspect(workshop(store, engine), *told(tmp_path), environment)
 
 
 def test_a_build_sees_nothing_of_the_host(

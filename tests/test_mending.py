@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from crossbuild import build, catalog
-from crossbuild.building import sources
+from crossbuild.building import asking, sources
 from crossbuild.building.backend import Workshop
 from crossbuild.building.mending import MOST, Mender
 from crossbuild.catalog import Debian, Image, Role
@@ -222,12 +222,12 @@ def test_asking_a_backend_adds_too(bench: Bench, tmp_path: Path) -> None:
     bench.engine.outcomes = [CONFIG, answer]
     shop = bench.workshop()
     inspection = sources.inspect(bench.archive)
-    found = shop.inspect(bench.archive, inspection, shop.environment([]))
+    found = asking.inspect(shop, bench.archive, inspection, shop.environment([]))
     assert found.metadata is not None
     assert bench.said == ["demo 1.0: added libpq-dev (pg_config)"]
     # The build begins with it, and the next run does not ask again.
     assert bench.build(made(tmp_path / "w")).added[0].package == "libpq-dev"
-    again = bench.workshop().inspect(bench.archive, inspection, shop.environment([]))
+    again = asking.inspect(bench.workshop(), bench.archive, inspection, shop.environment([]))
     assert again == found
 
 

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import dataclasses
-import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -20,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from crossbuild import catalog, wording
-from crossbuild.building import answers, environment, groundwork, mending, patching, seen, sources
+from crossbuild.building import environment, groundwork, mending, patching, seen, sources
 from crossbuild.building.calling import OUTPUT, HookError, Job, before, call, lay_out
 from crossbuild.building.cibuildwheel import Cibuildwheel
 from crossbuild.building.environment import PREFIX
@@ -28,17 +25,17 @@ from crossbuild.building.generators import Finder, Generators
 from crossbuild.building.groundwork import Groundwork, Laid
 from crossbuild.building.mending import Mender
 from crossbuild.catalog import Role
-from crossbuild.disk import guarded, hash_of, remove_tree
+from crossbuild.disk import guarded, remove_tree
 from crossbuild.engine.base import Engine, Limits, Root, Session, Tree
 from crossbuild.engine.images import supplies
 from crossbuild.errors import HostError, NetworkError
 from crossbuild.lack import Addition
 from crossbuild.ladder import Rung
 from crossbuild.library import Library
-from crossbuild.model import BuildSystem, Inspection
+from crossbuild.model import BuildSystem
 from crossbuild.platforms import dotted
 from crossbuild.recipe import Compilers, Recipe
-from crossbuild.report import Building, Level, Message, Reporter, Silent, waiting
+from crossbuild.report import Building, Level, Message, Reporter, Silent
 from crossbuild.resolution.uv import Uv
 from crossbuild.store import Store
 from crossbuild.target import Target
@@ -247,34 +244,6 @@ class Workshop:
         """What a failure for which nothing was added says is lacking; empty where it says none."""
         return mending.unmet(error.lacks, self.root, looked=self._mender is not None)
 
-    def inspect(self, archive: Path, inspection: Inspection, tree: Tree) -> Inspection:
-        """Ask an sdist's backend for its dynamic build requirements and its metadata.
-
-        The new requirements are in ``system.requires`` of the result. Its ``metadata`` stays
-        None while the environment lacks one of them: ask again with it. The answer is kept in
-        the store. Raises BuildError, LimitError, IntegrityError.
-        """
-        shop = self.known(archive, inspection.recipe)
-        while True:
-            try:
-                found = shop._inspected(archive, inspection, tree)
-            except HookError as error:
-                better = shop.mended(error, f"{inspection.name} {inspection.version}")
-                if better is None:
-                    raise
-                shop = better
-            else:
-                shop.remember(archive)
-                return found
-
-    def _inspected(self, archive: Path, inspection: Inspection, tree: Tree) -> Inspection:
-        kind, name = "inspection", self._inspection_key(archive, inspection, tree)
-        answer = self.store.record(kind, name)
-        if answer is None:
-            answer = self._asked(archive, inspection, tree)
-            self.store.put_record(kind, name, answer)
-        return answers.merged(inspection, answer)
-
     @contextlib.contextmanager
     def unpacked(self, archive: Path, label: str) -> Iterator[Path]:
         """The top directory of an sdist, removed on leaving. Raises IntegrityError."""
@@ -299,7 +268,7 @@ class Workshop:
         shop = self._with_rust(job) if rung is Rung.NATIVE else self
         with shop._session(job, rung) as session:
             try:
-                answer = shop._called(session, job, ("wheel",), shop._variables(job, rung))
+                answer = shop._called(session, job, rung, ("wheel",))
             except HookError as error:
                 error.final |= shop is not self  # no other rung has Rust
                 raise
@@ -336,44 +305,23 @@ class Workshop:
         prefix = PurePosixPath(self._interpreter.path).parent.parent
         return str(prefix / name)
 
-    def _inspection_key(self, archive: Path, inspection: Inspection, tree: Tree) -> str:
-        asked = [*self.inputs, hash_of(archive), tree.key, *answers.hooks(inspection)]
-        text = json.dumps([*asked, dataclasses.asdict(inspection.system)])
-        return hashlib.sha256(text.encode()).hexdigest()
+    def call(self, job: Job, rung: Rung, hooks: tuple[str, ...]) -> dict[str, Any]:
+        """What the backend of an sdist answers to some hooks, called in a sandbox of their own.
 
-    def _asked(self, archive: Path, inspection: Inspection, tree: Tree) -> dict[str, Any]:
-        label = f"{inspection.name} {inspection.version}"
-        what = f"asking {label} for its requirements, under emulation"
-        with waiting(self.reporter, what), self.unpacked(archive, inspection.name) as source:
-            job = Job(
-                label=label,
-                source=source,
-                system=inspection.system,
-                environment=tree,
-                python=self.target.python,
-                epoch=sources.epoch(source),
-                log=self._fresh_log(inspection),
-            )
-            variables = self._variables(job, self.rungs[0])
-            with self._session(job, self.rungs[0]) as session:
-                return self._called(session, job, answers.hooks(inspection), variables)
+        Raises LimitError, CrashError, HookError.
+        """
+        with self._session(job, rung) as session:
+            return self._called(session, job, rung, hooks)
 
     def _called(
-        self, session: Session, job: Job, hooks: tuple[str, ...], variables: dict[str, str]
+        self, session: Session, job: Job, rung: Rung, hooks: tuple[str, ...]
     ) -> dict[str, Any]:
         """Call hooks, after what the recipe wants run before, with its config settings."""
-        recipe = self.recipe
+        recipe, variables = self.recipe, self._variables(job, rung)
         if recipe and recipe.before_all:
             before(session, job, recipe.before_all, variables)
         settings = recipe.config_settings if recipe else {}
         return call(session, job, hooks, variables, self.store, settings=settings)
-
-    def _fresh_log(self, inspection: Inspection) -> Path:
-        name = f"{inspection.name}-{inspection.version}-{self.target.interpreter}-inspect.log"
-        log = self.store.root / "logs" / name
-        with guarded(log.parent):
-            log.unlink(missing_ok=True)
-        return log
 
     @contextlib.contextmanager
     def _session(self, job: Job, rung: Rung) -> Iterator[Session]:

@@ -1,7 +1,7 @@
 """Source distributions: unpacked safely, and read for what they say of themselves.
 
 Nothing here runs a line of the sdist's code. What only its backend can tell is left open
-(``Inspection.metadata`` is None) and asked in a sandbox, by ``backend``.
+(``Inspection.metadata`` is None) and asked in a sandbox, by ``asking``.
 """
 
 from __future__ import annotations
