@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -227,14 +227,16 @@ def _judge(
     promise = promises.of(target)
     if promise is None:
         return
-    beyond = {
-        _excess(contents, member, version): version
-        for member, info in contents.elves.items()
-        for version in sorted(info.versions)
-        if machines.same(info, target.arch)
-        and promise.offers(version.library)
-        and not promise.keeps(version)
-    }
+
+    def excess(version: SymbolVersion) -> bool:
+        return promise.offers(version.library) and not promise.keeps(version)
+
+    beyond: dict[str, SymbolVersion] = {}
+    for member, info in contents.elves.items():
+        if machines.same(info, target.arch) and any(map(excess, info.versions)):
+            hinder = fitting.obstacles(contents, member, excess, c_library) if c_library else []
+            needs = hinder or _needs(contents, member, filter(excess, sorted(info.versions)))
+            beyond.update((_needed(member, *need), need[1]) for need in needs)
     for member, symbol, version in (
         fitting.dangling(contents, c_library, places) if c_library else ()
     ):
@@ -248,12 +250,19 @@ def _judge(
     raise FloorError(f"{_subject(contents, target)}: {shown}{more}", needs=lowest)
 
 
-def _excess(contents: WheelContents, member: str, version: SymbolVersion) -> str:
+def _needs(
+    contents: WheelContents, member: str, versions: Iterable[SymbolVersion]
+) -> Iterator[tuple[str, SymbolVersion]]:
+    """One symbol that a file needs of each version."""
+    for version in versions:
+        with wheel.member(contents.path, member) as stream:
+            yield elf.symbol(stream, member, version) or "", version
+
+
+def _needed(member: str, symbol: str, version: SymbolVersion) -> str:
     """``libexpat.so.1 (copied from the image) needs GLIBC_2.25 of libc.so.6 (getrandom)``."""
     match = _GRAFTED.fullmatch(member)
     who = f"{match['stem']}{match['suffix']} (copied from the image)" if match else member
-    with wheel.member(contents.path, member) as stream:
-        symbol = elf.symbol(stream, member, version)
     what = f" ({symbol})" if symbol else ""
     return f"{who} needs {version.name} of {version.library}{what}"
 

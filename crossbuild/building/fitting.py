@@ -85,6 +85,20 @@ class _Fitting:
         return rebinding.rebind(patched, member, self.excess, self.offers)
 
 
+def obstacles(
+    contents: WheelContents, member: str, excess: Excess, library: CLibrary
+) -> list[tuple[str, SymbolVersion]]:
+    """What keeps a copied library from being bound to the target's: symbols, and their versions.
+
+    Empty for any other file. A symbol is empty where its version itself is in the way.
+    """
+    if not PurePosixPath(member).parent.name.endswith(".libs"):
+        return []
+    offers = rebinding.offered(library.stubs, library.shims)
+    with zipfile.ZipFile(contents.path) as archive:
+        return rebinding.obstacles(archive.read(member), member, excess, offers)
+
+
 def dangling(
     contents: WheelContents, library: CLibrary, places: Sequence[Path]
 ) -> Iterator[tuple[str, str, SymbolVersion]]:

@@ -27,7 +27,7 @@ from elftools.elf.gnuversions import GNUVerDefSection, GNUVerSymSection
 from elftools.elf.sections import SymbolTableSection
 
 from crossbuild.wheels import elf
-from crossbuild.wheels.elf import Need, SymbolVersion, Wish
+from crossbuild.wheels.elf import Bindings, Need, SymbolVersion, Wish
 
 _UNVERSIONED = 1
 """VER_NDX_GLOBAL: whoever offers the symbol will do."""
@@ -98,8 +98,7 @@ def rebind(
     Raises IntegrityError for a file that is not the ELF it says it is.
     """
     table = elf.bindings(io.BytesIO(data), name)
-    beyond = {need.number: need for need in table.needs if excess(need.version)}
-    kept = [need for need in table.needs if need.number not in beyond]
+    beyond, kept = _sorted_out(table, excess)
     moves = _Moves()
     for wish in table.symbols:
         if wish.number in beyond and not _moved(wish, kept, offers, moves):
@@ -119,6 +118,32 @@ def rebind(
         libraries=frozenset(moves.libraries),
         symbols=tuple(moves.symbols),
     )
+
+
+def obstacles(
+    data: bytes, name: str, excess: Callable[[SymbolVersion], bool], offers: Offers
+) -> list[tuple[str, SymbolVersion]]:
+    """Why ``rebind`` gives None: each symbol that is offered nowhere, and its version.
+
+    The symbol is empty where a version itself is in the way, and none of its symbols.
+    """
+    table = elf.bindings(io.BytesIO(data), name)
+    beyond, kept = _sorted_out(table, excess)
+    symbols = [
+        (wish.name, beyond[wish.number].version)
+        for wish in table.symbols
+        if wish.number in beyond and not _moved(wish, kept, offers, _Moves())
+    ]
+    versions = [need.version for need in beyond.values() if _harmless(need, kept, offers) is None]
+    return [*symbols, *(("", version) for version in versions)]
+
+
+def _sorted_out(
+    table: Bindings, excess: Callable[[SymbolVersion], bool]
+) -> tuple[dict[int, Need], list[Need]]:
+    """The needs in ``excess``, by number, and all others."""
+    beyond = {need.number: need for need in table.needs if excess(need.version)}
+    return beyond, [need for need in table.needs if need.number not in beyond]
 
 
 def _moved(wish: Wish, kept: list[Need], offers: Offers, moves: _Moves) -> bool:
