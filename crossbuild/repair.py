@@ -234,9 +234,9 @@ def _judge(
     beyond: dict[str, SymbolVersion] = {}
     for member, info in contents.elves.items():
         if machines.same(info, target.arch) and any(map(excess, info.versions)):
-            hinder = fitting.obstacles(contents, member, excess, c_library) if c_library else []
-            needs = hinder or _needs(contents, member, filter(excess, sorted(info.versions)))
-            beyond.update((_needed(member, *need), need[1]) for need in needs)
+            hinder = fitting.obstacles(contents, member, excess, c_library) if c_library else {}
+            needs = hinder or _needs(contents, member, filter(excess, info.versions))
+            beyond.update((_needed(member, needs[it], it), it) for it in sorted(needs))
     for member, symbol, version in (
         fitting.dangling(contents, c_library, places) if c_library else ()
     ):
@@ -252,11 +252,13 @@ def _judge(
 
 def _needs(
     contents: WheelContents, member: str, versions: Iterable[SymbolVersion]
-) -> Iterator[tuple[str, SymbolVersion]]:
-    """One symbol that a file needs of each version."""
+) -> dict[SymbolVersion, str]:
+    """Versions, and a symbol that a file needs of each."""
+    found = {}
     for version in versions:
         with wheel.member(contents.path, member) as stream:
-            yield elf.symbol(stream, member, version) or "", version
+            found[version] = elf.symbol(stream, member, version) or ""
+    return found
 
 
 def _needed(member: str, symbol: str, version: SymbolVersion) -> str:

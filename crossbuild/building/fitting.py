@@ -87,16 +87,17 @@ class _Fitting:
 
 def obstacles(
     contents: WheelContents, member: str, excess: Excess, library: CLibrary
-) -> list[tuple[str, SymbolVersion]]:
-    """What keeps a copied library from being bound to the target's: symbols, and their versions.
+) -> dict[SymbolVersion, str]:
+    """What keeps a copied library from being bound to the target's: versions, a symbol of each.
 
     Empty for any other file. A symbol is empty where its version itself is in the way.
     """
     if not PurePosixPath(member).parent.name.endswith(".libs"):
-        return []
+        return {}
     offers = rebinding.offered(library.stubs, library.shims)
     with zipfile.ZipFile(contents.path) as archive:
-        return rebinding.obstacles(archive.read(member), member, excess, offers)
+        found = rebinding.obstacles(archive.read(member), member, excess, offers)
+    return {version: symbol for symbol, version in reversed(found)}
 
 
 def dangling(
