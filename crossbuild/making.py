@@ -18,7 +18,14 @@ from crossbuild import era, floors, wording
 from crossbuild.building import adapting
 from crossbuild.building.backend import Workshop
 from crossbuild.building.calling import HookError
-from crossbuild.errors import BuildError, CrossbuildError, FloorError, RepairError
+from crossbuild.errors import (
+    BuildError,
+    CrossbuildError,
+    FloorError,
+    HostError,
+    NetworkError,
+    RepairError,
+)
 from crossbuild.excess import Allowance
 from crossbuild.lack import RECIPE, Addition
 from crossbuild.ladder import Climb
@@ -220,14 +227,18 @@ class Maker:
     def _made_otherwise(self, piece: Piece, error: FloorError) -> VerifiedWheel:
         """Build in images with an older C library; else take what was made, if that is allowed.
 
-        Raises ``error`` where neither helps, with what would.
+        An image that lacks a package is passed over. Raises ``error`` where nothing helps, with
+        what would.
         """
         for shop in self._bench.older():
             image = shop.root.image
             self._warn(piece.step, f"trying {image.name}, whose C library is older: {error}")
-            older = replace(piece, workshop=shop.known(piece.source, piece.step.recipe))
-            with contextlib.suppress(BuildError, RepairError):
-                return self._wright.make(older, self._target)
+            try:
+                older = replace(piece, workshop=shop.known(piece.source, piece.step.recipe))
+                with contextlib.suppress(BuildError, RepairError):
+                    return self._wright.make(older, self._target)
+            except (HostError, NetworkError) as refused:
+                self._warn(piece.step, f"{image.name} could not be tried: {refused}")
         if piece.step.recipe and piece.step.recipe.sources:
             return self._made_on_own_ground(piece, piece.step.recipe.sources, error)
         return self._made_above(piece, error)

@@ -26,7 +26,7 @@ from crossbuild.catalog import Image, Role
 from crossbuild.engine.base import Engine, Limits, Root
 from crossbuild.engine.images.native import Natives
 from crossbuild.engine.images.supplies import Supplies
-from crossbuild.errors import BuildError, CrossbuildError, HostError
+from crossbuild.errors import BuildError, CrossbuildError, HostError, NetworkError
 from crossbuild.experience import Experience
 from crossbuild.fetch import fetch
 from crossbuild.model import (
@@ -126,14 +126,19 @@ class Workbench:
     def older(self) -> Iterator[Workshop]:
         """Workshops whose images have an older C library than the usual one, the oldest first.
 
-        Raises what ``Engine.prepare`` raises.
+        An image that cannot be had now is passed over, and that is said: there may be other ways.
         """
         if self._services.builder is not Builder.LADDER:
             return
         toolchain = zig.prepare(self._services.store, self._target, self._services.reporter)
-        for image in self._older_images():
-            if self._services.obtainable(image):
-                yield self._open(toolchain, image=image)
+        for image in filter(self._services.obtainable, self._older_images()):
+            try:
+                shop = self._open(toolchain, image=image)
+            except (HostError, NetworkError) as error:
+                text = f"{image.name}, whose C library is older, cannot be had: {error}"
+                self._services.reporter.emit(Message(text=text, level=Level.WARNING))
+                continue
+            yield shop
 
     def older_elsewhere(self) -> Image | None:
         """The image with the oldest C library of those that cannot be had; None: no older one."""

@@ -17,11 +17,13 @@ from crossbuild.building.mending import Mender
 from crossbuild.checkup import Order, check_up
 from crossbuild.cli import reading, tables
 from crossbuild.engine.base import Limits
+from crossbuild.errors import HostError
 from crossbuild.excess import Allowance
 from crossbuild.ladder import Rung
 from crossbuild.making import Maker
 from crossbuild.model import Failure, Origin, Plan, RunResult, VerifiedWheel, Wanted
 from crossbuild.proof import SmokeResult, SmokeState
+from crossbuild.recipe import Recipe
 from crossbuild.report import Message
 from crossbuild.target import Reported, Target
 from crossbuild.wheels import promises
@@ -173,6 +175,23 @@ class TwoImages(Floors):
         return shop
 
 
+class Lacking(Workshop):
+    """A workshop whose image lacks a package that a recipe wants."""
+
+    def known(self, archive: Path, recipe: Recipe | None = None) -> Workshop:
+        raise HostError("older has no package libnew-dev")
+
+
+class Unequipped(TwoImages):
+    """One whose other image lacks something."""
+
+    def _second(self, engine: FakeEngine) -> Workshop | None:
+        shop = super()._second(engine)
+        assert shop
+        shop.__class__ = Lacking
+        return shop
+
+
 class Mended(Floors):
     """One whose builds get the packages that they lack."""
 
@@ -294,6 +313,17 @@ def test_where_the_older_image_fails_too_the_first_reason_is_told(
     assert isinstance(found, Failure)
     assert "GLIBC_2.34" in found.error
     assert [attempt.image for attempt in found.tried] == ["bookworm-aarch64", "older"]
+
+
+@pytest.mark.parametrize("shop", [Unequipped], indirect=True)
+def test_an_older_image_that_lacks_a_package_is_passed_over(
+    lab: Lab, shop: Floors, tmp_path: Path
+) -> None:
+    found, _ = shop.made(shop.plan(), built(lab, tmp_path, "new"), allowed=(ANY,))
+    assert isinstance(found, VerifiedWheel)
+    assert found.path.name == FITS
+    said = [event.text for event in shop.reporter.events if isinstance(event, Message)]
+    assert "demo 1.0: older could not be tried: older has no package libnew-dev" in said
 
 
 @pytest.fixture

@@ -11,10 +11,12 @@ import pytest
 from crossbuild import catalog
 from crossbuild.catalog import Image
 from crossbuild.engine.base import Limits
-from crossbuild.errors import HostError
+from crossbuild.errors import HostError, NetworkError
 from crossbuild.model import Builder
+from crossbuild.report import Message
 from crossbuild.target import Target
 from crossbuild.workbench import Workbench
+from tests.test_backend import Recorder
 
 
 def bench(
@@ -57,3 +59,24 @@ def test_what_would_have_an_older_c_library_is_named_only_where_it_cannot_be_had
     assert elsewhere.name == "manylinux2014-aarch64"
     assert bench("manylinux2014_aarch64", "3.11", lambda _: True).older_elsewhere() is None
     assert bench("manylinux2014_aarch64", "3.12", lambda _: True).older_elsewhere() is None
+
+
+def test_an_older_image_that_cannot_be_had_now_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here = bench("manylinux2014_aarch64", "3.9", lambda _: True)
+    recorder = Recorder()
+    here._services.reporter = recorder  # type: ignore[misc]
+    monkeypatch.setattr("crossbuild.toolchain.zig.prepare", lambda *_: None)
+    oldest, *others = [image.name for image in here._older_images()]
+
+    def opened(toolchain: object, *, image: Image) -> str:
+        if image.name == oldest:
+            raise NetworkError("nobody answers")
+        return image.name
+
+    monkeypatch.setattr(here, "_open", opened)
+    assert list(map(str, here.older())) == others
+    assert others
+    (said,) = [event.text for event in recorder.events if isinstance(event, Message)]
+    assert said == f"{oldest}, whose C library is older, cannot be had: nobody answers"
