@@ -23,9 +23,12 @@ IMAGE = catalog.image("bookworm-aarch64")
 
 @pytest.fixture(scope="session")
 def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """A store that lasts for the run, or longer."""
-    kept = os.environ.get("CROSSBUILD_TEST_CACHE")
-    return Store(Path(kept) if kept else tmp_path_factory.mktemp("shared-store"))
+    """A store that lasts for the run, or longer; with ``-n``, one for all its processes."""
+    if kept := os.environ.get("CROSSBUILD_TEST_CACHE"):
+        return Store(Path(kept))
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return Store(tmp_path_factory.getbasetemp().parent / "shared-store")
+    return Store(tmp_path_factory.mktemp("shared-store"))
 
 
 @pytest.fixture(scope="session")

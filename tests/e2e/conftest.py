@@ -51,6 +51,12 @@ def cache(shared_store: Store) -> Path:
     return shared_store.root
 
 
+def mounts() -> list[str]:
+    """What is mounted on this host, but for containers of whoever uses its Docker daemon now."""
+    lines = Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if "docker" not in line]
+
+
 def argv(words: Sequence[str], cache: Path) -> list[str]:
     """The command as a list, run by this interpreter; the embedded engine if none is named."""
     command = COMMANDS[arguments._split(words)[0]]

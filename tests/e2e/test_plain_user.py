@@ -18,7 +18,7 @@ from crossbuild.engine import emulation
 from crossbuild.engine.base import Root
 from crossbuild.platforms import ARCHES
 from crossbuild.resolution.uv import Uv
-from tests.e2e.conftest import TARGET
+from tests.e2e.conftest import TARGET, mounts
 
 pytestmark = [
     pytest.mark.emulation,
@@ -94,13 +94,13 @@ def _rules() -> list[Path]:
 @pytest.mark.usefixtures("unregistered")
 def test_three_builds_and_a_proof_without_root(home: Path) -> None:
     assert not emulation.registered(ARCH)
-    mounts = Path("/proc/mounts").read_text()
+    before = mounts()
     words = ("hnswlib", "netifaces", "docopt", "--target", TARGET, "--python", "3.11")
     done = _as_plain(home, *words)
     assert done.returncode == 0, done.stderr
     names = {path.name.split("-")[0] for path in (home / "wheelhouse").glob("*.whl")}
     assert names == {"hnswlib", "netifaces", "docopt", "numpy"}
-    assert Path("/proc/mounts").read_text() == mounts
+    assert mounts() == before
     assert not emulation.registered(ARCH)
 
 

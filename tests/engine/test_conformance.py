@@ -258,7 +258,7 @@ for name in awk bash file find make m4 patch perl sed tar unzip which xz; do whi
 def test_what_a_command_leaves_running_dies_with_it(session: Session) -> None:
     began = session.run(["sh", "-c", "sleep 1234 & echo started"])
     assert began.output == "started\n"
-    assert began.seconds < 30
+    assert began.seconds < 600
     code = "import os; print(sum(p.isdigit() for p in os.listdir('/proc')) <= 2)"
     assert python(session, code) == "True", "the first process and this one"
     assert not [line for line in _host_processes() if "sleep\x001234" in line]
@@ -281,7 +281,7 @@ def test_too_much_of_anything_ends_the_command(
         result = session.run(argv)
         assert result.stopped is stop, f"{name}: {result}"
         assert not result.ok
-        assert result.seconds < 30
+        assert result.seconds < 300, "ended, but not by what it had too much of"
         if stop is not Stop.DISK:
             assert session.run(["echo", "well"]).output == "well\n", "the session can go on"
 
