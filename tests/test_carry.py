@@ -317,6 +317,7 @@ def test_what_the_other_end_refuses_is_said(wheelhouse: Path) -> None:
     with pytest.raises(ChannelError, match=r"the other end refuses: OSError: .*/proc") as caught:
         push.push(push.load(wheelhouse), channels.line(Near), Silent(), remote_dir="/proc/none")
     assert caught.value.exit_code == 13
+    assert "--remote-dir DIR" in caught.value.remedy
 
 
 def test_a_full_disk_is_told_before_anything_is_sent(tmp_path: Path) -> None:

@@ -467,3 +467,15 @@ def test_what_is_not_certain_of_a_target_is_told(
     assert "kylin-v10-server has CPython 3.7, it seems:" in capsys.readouterr().err
     main([*words, "--python", "3.7"])
     assert "it seems" not in capsys.readouterr().err
+
+
+def test_an_interruption_while_modules_are_loaded_is_no_traceback() -> None:
+    program = (
+        "import sys\nclass Slow:\n    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'crossbuild.cli.main': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Slow())\n"
+        "import runpy; runpy.run_module('crossbuild', run_name='__main__')"
+    )
+    argv = [sys.executable, "-c", program]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")

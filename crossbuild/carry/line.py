@@ -77,12 +77,14 @@ class Line:
         """How many bytes one answer can bring."""
         return message.answer_room(self._limit)
 
-    def ask(self, call: Call, data: bytes = b"", *, more: float = 0.0) -> bytes:
+    def ask(
+        self, call: Call, data: bytes = b"", *, more: float = 0.0, remedy: str | None = None
+    ) -> bytes:
         """Call a function there and give what it answers.
 
-        ``more`` seconds of patience are added. Raises ChannelError when the other end refuses, or
-        gives no whole answer after every try; UsageError for a message that passes the limit;
-        CancelledError when the run is being ended.
+        ``more`` seconds of patience are added; ``remedy`` is for a refusal. Raises ChannelError
+        when the other end refuses, or gives no whole answer after every try; UsageError for a
+        message that passes the limit; CancelledError when the run is being ended.
         """
         reply, reason = None, ""
         for count in range(_TRIES):
@@ -98,7 +100,8 @@ class Line:
         self._answered = True
         said = reply.said
         if not reply.ok:
-            raise ChannelError(f"the other end refuses: {said.decode('utf-8', 'replace')}")
+            why = said.decode("utf-8", "replace")
+            raise ChannelError(f"the other end refuses: {why}", remedy=remedy)
         return said
 
     def _silent(self, reason: str) -> ChannelError:

@@ -27,6 +27,7 @@ _SLOWEST = 1 << 20
 """Bytes per second that a file is hashed with at the very least, under emulation too."""
 _AT_A_TIME = 1024
 """Pieces that are handed out together: what is known of a file does not grow with it."""
+_ELSEWHERE = "Make room there, or name a directory that can be written: --remote-dir DIR."
 _TRIES = 3
 """How often a file is sent that arrives wrong though each piece of it came right."""
 
@@ -94,7 +95,7 @@ def push(
     """
     own = "" if remote_dir else _identity(files)
     need = sum(file.size for file in files)
-    where = line.ask(Call(function="where", arguments=(remote_dir, own, need)))
+    where = line.ask(Call(function="where", arguments=(remote_dir, own, need)), remedy=_ELSEWHERE)
     directory = where.decode("utf-8", "surrogateescape")
     missing = _missing(files, line, directory, own)
     reporter.emit(Stage(name="push", detail=f"to {directory}", steps=len(missing)))

@@ -27,17 +27,24 @@ class Key:
         if os.path.isfile(said):
             with open(said, encoding="utf-8", errors="replace") as file:
                 text = file.read()
-        words = text.split()
+        try:
+            kind = self.read(text.split())
+        except Failure:
+            kind = b""
+        if kind not in (b"ssh-ed25519", b"Ed") or len(self.raw) != 32:
+            raise Failure(USAGE, f"{said!r} is no public key that is known here", FORMS)
+
+    def read(self, words: "list[str]") -> bytes:
+        """Take the parts of a key; the kind that it says it is of."""
         if "ssh-ed25519" in words[:-1]:
             self.kind = "sig"
             kind, rest = field(unbased(words[words.index("ssh-ed25519") + 1], "the key"))
             self.identity, self.raw = b"", field(rest)[0]
-        else:
-            self.kind = "minisig"
-            data = unbased(words[-1] if words else "", "the key")
-            kind, self.identity, self.raw = data[:2], data[2:10], data[10:]
-        if kind not in (b"ssh-ed25519", b"Ed") or len(self.raw) != 32:
-            raise Failure(USAGE, f"{said!r} is no public key that is known here", FORMS)
+            return kind
+        self.kind = "minisig"
+        data = unbased(words[-1] if words else "", "the key")
+        self.identity, self.raw = data[2:10], data[10:]
+        return data[:2]
 
 
 def unbased(text: str, what: str) -> bytes:

@@ -21,7 +21,9 @@ _BLOCK = _LINE << 10
 """Bytes that one statement holds."""
 _PROGRAM = 1 << 20
 """Bytes; the program that a zip begins with has a twentieth of it."""
-_END = "start(globals(), written, (lambda: 0).__code__.co_filename)\n"
+_BEGINNING = "\ntry:\n"
+"""Nothing of a text runs whose end is missing: that is then a SyntaxError."""
+_END = "finally:\n start(globals(), written, (lambda: 0).__code__.co_filename)\n"
 
 
 def write_pyz(load: Cargo, sink: Sink) -> None:
@@ -44,12 +46,12 @@ def write_pyz(load: Cargo, sink: Sink) -> None:
 def write_text(load: Cargo, sink: Sink) -> None:
     """Write a program in ASCII, of short lines, that has every file in it in base64."""
     statements = chain.from_iterable(map(_statements, load.items))
-    for text in chain([assembled("crossbuild.opener.text"), "\n"], statements, [_END]):
+    for text in chain([assembled("crossbuild.opener.text"), _BEGINNING], statements, [_END]):
         sink.write(text.encode("ascii"))
 
 
 def _statements(item: Item) -> Iterator[str]:
-    yield f"begin({item.name!a}, {item.size})\n"
+    yield f" begin({item.name!a}, {item.size})\n"
     with item.path.open("rb") as stream:
         while block := stream.read(_BLOCK):
-            yield f'add("""\n{base64.encodebytes(block).decode()}""")\n'
+            yield f' add("""\n{base64.encodebytes(block).decode()}""")\n'

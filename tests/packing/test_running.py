@@ -205,6 +205,15 @@ def test_a_list_that_is_not_there_or_names_more(wheelhouse: Path, tmp_path: Path
     assert "requirements.txt has " in run(bundle, "verify")[1]
 
 
+@pytest.mark.parametrize("lost", [1, 2, 3, 40])
+def test_a_text_that_lost_its_end_does_nothing_and_fails(wheelhouse: Path, lost: int) -> None:
+    bundle = made(wheelhouse, Form.TEXT)
+    lines = bundle.read_text().splitlines(keepends=True)
+    bundle.write_text("".join(lines[:-lost]))
+    code, text = run(bundle, "verify")
+    assert (code, "whole" in text, "Error: " in text) == (1, False, True)
+
+
 def test_the_text_is_ascii_of_short_lines(wheelhouse: Path) -> None:
     text = made(wheelhouse, Form.TEXT).read_bytes().decode("ascii")
     data = text[text.index("begin('") :]

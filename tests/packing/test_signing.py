@@ -258,8 +258,9 @@ def test_what_is_no_key_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"absent cannot be read: no such file"):
         signed(tmp_path, tmp_path / "absent")
     for said in ("hello", "", "ssh-ed25519 AAAA", "ssh-rsa AAAAB3NzaC1yc2E= me", "x" * 56):
-        with pytest.raises(Failure):
+        with pytest.raises(Failure, match="is no public key that is known here") as caught:
             signature.Key(said)
+        assert caught.value.code == 2
 
 
 def test_a_tool_that_is_missing_or_fails_is_named(
