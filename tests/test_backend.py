@@ -261,6 +261,7 @@ HOOK = {"error": {"kind": "hook", "type": "SystemExit", "message": "error: comma
 GONE = {"error": {"kind": "backend", "type": "BackendError", "message": "No module named 'x'"}}
 NO = {"error": {"kind": "unsupported", "type": "UnsupportedOperation", "message": "not here"}}
 MISSING = {"error": {"kind": "hook", "type": "ModuleNotFoundError", "message": "No module 'x'"}}
+UNREAD = {"error": {"kind": "hook", "type": "ConfigurationTypeError", "message": "no list"}}
 OFFLINE = {
     "error": {
         "kind": "hook",
@@ -279,6 +280,7 @@ FAILURES = {
     "backend": (Outcome(answer=GONE, returncode=1), HookError, "No module named 'x'", True),
     "unsupported": (Outcome(answer=NO, returncode=1), HookError, "not here", True),
     "module": (Outcome(answer=MISSING, returncode=1), HookError, "No module 'x'", True),
+    "pyproject": (Outcome(answer=UNREAD, returncode=1), HookError, "TypeError: no list", True),
     "network": (
         Outcome(answer=OFFLINE, returncode=1),
         HookError,

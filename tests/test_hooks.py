@@ -146,6 +146,20 @@ def test_failures_are_told(tmp_path: Path, case: str, names: list[str]) -> None:
     assert "Traceback" in output
 
 
+def test_of_a_group_the_first_exception_is_told(tmp_path: Path) -> None:
+    """scikit-build-core gives all that is wrong with a pyproject.toml at once (PEP 654)."""
+    backend = f"""{BACKEND}
+class Group(Exception):
+    exceptions = (KeyError("license-files"), TypeError("other"))
+class Outer(Exception):
+    exceptions = (Group("in it"),)
+def build_wheel(*args):
+    raise Outer("Failed to parse (1 sub-exception)")
+"""
+    _, found, _ = ask(tmp_path, ["wheel"], backend)
+    assert found["error"] == {"kind": "hook", "type": "KeyError", "message": "'license-files'"}
+
+
 @pytest.mark.parametrize(
     ("entry", "path", "said"),
     [

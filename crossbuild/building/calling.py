@@ -31,7 +31,12 @@ OUTPUT = f"{WORK}/build/out"
 
 _HERE = f"{WORK}/build"
 _LONGEST_ANSWER = 16 << 20
-_FINAL = frozenset({"ModuleNotFoundError", "ImportError", "SyntaxError"})
+_FINAL = frozenset(
+    {
+        *("ModuleNotFoundError", "ImportError", "SyntaxError"),
+        *("ConfigurationError", "ConfigurationTypeError"),  # pyproject-metadata's
+    }
+)
 """Exceptions that no other compiler would prevent."""
 
 _NOTHING = Lacks()

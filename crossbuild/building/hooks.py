@@ -117,7 +117,16 @@ def _failed(error: BaseException, unsupported: "Any" = ()) -> "Dict[str, Any]":
     kind = "unsupported" if isinstance(error, unsupported) else "hook"
     if isinstance(error, BackendError):
         kind = "backend"
-    return {"error": {"kind": kind, "type": type(error).__name__, "message": str(error)}}
+    told = _first(error)
+    return {"error": {"kind": kind, "type": type(told).__name__, "message": str(told)}}
+
+
+def _first(error: BaseException) -> BaseException:
+    """Give of a group the first exception (PEP 654): itself it says only how many it holds."""
+    inside = getattr(error, "exceptions", None)
+    if isinstance(inside, tuple) and inside and isinstance(inside[0], BaseException):
+        return _first(inside[0])
+    return error
 
 
 def forked(name: str, backend: "Any", request: "Dict[str, Any]") -> "Dict[str, Any]":
