@@ -39,6 +39,14 @@ def test_crates_of_the_registry_with_hashes_and_the_sdists_own_are_taken(tmp_pat
         (package("git+https://h.example/a#1"), BuildError, "wants the crate a 1.0.0 from git"),
         (package("registry+https://h.example/own"), BuildError, "not from the default registry"),
         ("[[package", IntegrityError, "cannot be read"),
+        ("[[package]]\nname = 'a'\n", IntegrityError, "cannot be read: KeyError"),
+        ("[[package]]\nname = 'a'\nversion = '1'\nsource = 3\n", IntegrityError, "be read"),
+        ("package = 3\n", IntegrityError, "cannot be read: TypeError"),
+        (
+            f'# "checksum a 1.0.0 (registry)"\n{package(REGISTRY, checksum=False)}',
+            IntegrityError,
+            "no hash for the crate a 1.0.0",
+        ),
     ],
 )
 def test_other_crates_are_refused(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from crossbuild.errors import BuildError, IntegrityError, NetworkError
 
@@ -40,23 +42,29 @@ def lock_of(source: Path, label: str) -> Path:
 def check(lock: Path, label: str) -> None:
     """Raise for crates that cannot be got or proven: BuildError, or IntegrityError."""
     try:
-        packages = tomllib.loads(lock.read_text(encoding="utf-8")).get("package", [])
-    except ValueError as error:
-        raise IntegrityError(f"the Cargo.lock of {label} cannot be read: {error}") from error
-    text = lock.read_text(encoding="utf-8")
-    for package in packages:
-        crate, origin = f"{package['name']} {package['version']}", package.get("source")
-        if origin is None:
-            continue
+        found = list(_elsewhere(tomllib.loads(lock.read_text(encoding="utf-8"))))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise IntegrityError(f"the Cargo.lock of {label} cannot be read: {error!r}") from error
+    for crate, origin, hashed in found:
         if not (origin.startswith("registry+") and origin.endswith(_INDEX)):
             raise BuildError(
                 f"{label} wants the crate {crate} from {origin.partition('+')[0]}, not from the "
                 "default registry: such crates are not fetched",
                 remedy="Take another version of it, or one that has a wheel.",
             )
-        # Before version 2 of the format the hashes were in a table of their own.
-        if "checksum" not in package and f'"checksum {crate} ' not in text:
+        if not hashed:
             raise IntegrityError(f"the Cargo.lock of {label} has no hash for the crate {crate}")
+
+
+def _elsewhere(document: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
+    """The crates that are not in the sdist: name and version, origin, whether a hash is there."""
+    # Before version 2 of the format the hashes were in a table of their own.
+    table = tuple(document.get("metadata", {}))
+    for package in document.get("package", []):
+        crate, origin = f"{package['name']} {package['version']}", package.get("source")
+        if origin is not None:
+            listed = any(key.startswith(f"checksum {crate} ") for key in table)
+            yield crate, origin.strip(), "checksum" in package or listed
 
 
 def diagnosed(output: str, label: str) -> BuildError | IntegrityError | NetworkError:
