@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.server
 import itertools
 import json
@@ -318,6 +319,20 @@ def test_what_the_other_end_refuses_is_said(wheelhouse: Path) -> None:
         push.push(push.load(wheelhouse), channels.line(Near), Silent(), remote_dir="/proc/none")
     assert caught.value.exit_code == 13
     assert "--remote-dir DIR" in caught.value.remedy
+
+
+def test_a_journal_that_a_power_cut_garbled_costs_only_its_pieces(tmp_path: Path) -> None:
+    part = tmp_path / "part"
+    (tmp_path / "part.log").write_bytes(b"0 10\n\0\0 \0\0\n20 x\n-1 4\n10 5\n1 2 3\n40 1")
+    assert remote.begin(str(part)) == "0 15"
+
+
+def test_a_file_that_came_wrong_is_told_so_again(tmp_path: Path) -> None:
+    part, path = str(tmp_path / "part"), str(tmp_path / "file")
+    remote.begin(part)
+    remote.write(part, 0, b"wrong")
+    assert remote.finish(part, path, "0" * 64) == hashlib.sha256(b"wrong").hexdigest()
+    assert remote.finish(part, path, "0" * 64) == ""
 
 
 def test_a_full_disk_is_told_before_anything_is_sent(tmp_path: Path) -> None:

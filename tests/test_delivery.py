@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -177,7 +179,7 @@ def test_a_program_finds_what_is_in_no_usual_place(
     ("program", "code", "output"),
     [
         (BROKEN, 7, "out\nerr\n"),
-        ("raise SystemExit('no')", 1, ""),
+        ("raise SystemExit('no')", 1, "no\n"),
         ("raise SystemExit", 0, ""),
         ("1/0", 70, "ZeroDivisionError: division by zero\n"),
         ("print('\\udcff\\u2713')", 0, "\\udcff✓\n"),
@@ -204,6 +206,47 @@ def test_a_program_runs_once_when_its_answer_is_lost(tmp_path: Path) -> None:
     assert (ran.code, ran.output) == (0, "done\n")
     assert line.resent > 0
     assert count.read_text() == "x"
+
+
+class Impatient(Near):
+    """Lets the first process of a program go on by itself, and says that it is cut off."""
+
+    def __init__(self, left: list[subprocess.Popen[bytes]]) -> None:
+        super().__init__()
+        self.left = left
+
+    def run(self, code: str, timeout: float) -> str:
+        argv = [sys.executable, "-c", code]
+        if not self.left:
+            self.left.append(subprocess.Popen(argv, stdout=subprocess.DEVNULL))
+            time.sleep(0.5)
+            raise ChannelError("cut")
+        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_program_that_is_still_running_is_not_begun_again(tmp_path: Path) -> None:
+    script, count = tmp_path / "program.py", tmp_path / "count"
+    script.write_text(
+        f"import time\nwith open({str(count)!r}, 'a') as file: file.write('x')\n"
+        "print('begun'); time.sleep(3); print('done')"
+    )
+    left: list[subprocess.Popen[bytes]] = []
+    ran = landing.run(channels.line(lambda: Impatient(left)), str(script))
+    assert left[0].wait() == 0
+    assert (ran.code, ran.output) == (0, "begun\ndone\n")
+    assert count.read_text() == "x"
+
+
+def test_a_program_whose_first_process_was_killed_is_begun_again(tmp_path: Path) -> None:
+    script, count = tmp_path / "program.py", tmp_path / "count"
+    script.write_text(
+        f"import os\nwith open({str(count)!r}, 'a') as file: file.write('x')\n"
+        f"print('here', flush=True)\nif os.path.getsize({str(count)!r}) == 1: os._exit(9)\n"
+    )
+    left: list[subprocess.Popen[bytes]] = []
+    ran = landing.run(channels.line(lambda: Impatient(left)), str(script))
+    assert left[0].wait() == 9
+    assert (ran.code, ran.output, count.read_text()) == (0, "here\n", "xx")
 
 
 def test_a_file_that_is_not_there_is_not_brought(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ _CALLS = {
     "place": ("digest",),
     "finish": ("digest",),
     "measure": ("digest",),
+    "run": ("program",),
 }
 _LOADER = """\
 import binascii

@@ -11,6 +11,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TextIO
 
 
 def reply(nonce: str, kind: str, said: bytes) -> None:
@@ -146,8 +147,8 @@ def place(part: str, path: str, expected: str, data: bytes) -> str:
 def begin(part: str) -> str:
     """Open a file that comes in pieces; tell which are there from an earlier time.
 
-    Lines ``OFFSET LENGTH``, joined where they touch. What a cut left half written in the journal
-    counts for nothing: its piece comes again.
+    Lines ``OFFSET LENGTH``, joined where they touch. What a cut left half written
+    or garbled in the journal counts for nothing: its piece comes again.
     """
     os.makedirs(os.path.dirname(part), exist_ok=True)
     for path in (part, part + ".log"):
@@ -156,7 +157,7 @@ def begin(part: str) -> str:
     with open(part + ".log", "rb") as journal:
         for line in journal:
             words = line.split()
-            if len(words) == 2 and line.endswith(b"\n"):
+            if line.endswith(b"\n") and list(map(bytes.isdigit, words)) == [True, True]:
                 start, end = int(words[0]), int(words[0]) + int(words[1])
                 if ranges and start == ranges[-1][1]:
                     ranges[-1][1] = end
@@ -190,9 +191,12 @@ def write(part: str, offset: int, data: bytes) -> str:
 
 
 def finish(part: str, path: str, expected: str) -> str:
-    """Give a file its name if its bytes are right, else forget it; its SHA-256."""
-    if not os.path.exists(part) and os.path.exists(path):
-        return digest(path)
+    """Give a file its name if its bytes are right, else forget it; its SHA-256.
+
+    A second message of this, where the answer was lost, finds what the first one left.
+    """
+    if not os.path.exists(part):
+        return digest(path) if os.path.exists(path) else ""
     found = digest(part)
     if found == expected:
         os.rename(part, path)
@@ -218,45 +222,61 @@ def run(script: str, home: str, searched: str, number: str, data: bytes) -> str:
     """Run a file as a program, in this process, and keep what it prints in a file beside it.
 
     ``data`` has its arguments, one a line; ``home`` is where it runs, empty: here; ``searched``
-    comes first on ``sys.path``. The answer is ``CODE SIZE``; a second message of this number gets
-    the first one's.
+    comes first on ``sys.path``. The answer is ``CODE SIZE``; a second message of this number
+    waits for the first one, and gets what that got.
     """
     log = f"{os.path.dirname(script)}/.run-{number}"
-    if not os.path.exists(log + ".code"):
-        kept, here = (sys.stdout, sys.stderr, sys.argv, sys.path), os.getcwd()
-        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-        place = [os.path.abspath(searched.replace("{X.Y}", version))] if searched else []
-        words = data.decode("utf-8", "surrogateescape").split("\n") if data else []
-        with open(log, "w", encoding="utf-8", errors="backslashreplace") as file:
-            sys.stdout, sys.stderr, sys.argv = file, file, [script, *words]
-            sys.path = place + sys.path
-            try:
-                import site
+    words = data.decode("utf-8", "surrogateescape").split("\n") if data else []
+    with open(log, "a", encoding="utf-8", errors="backslashreplace") as file:
+        try:
+            os.lockf(file.fileno(), os.F_LOCK, 0)
+        except OSError:
+            pass  # a file system without locks
+        if not os.path.exists(log + ".code"):
+            file.truncate(0)
+            code = program(script, words, home, searched, file)
+            end = code if isinstance(code, int) else int(bool(code))
+            with open(log + ".part", "w") as told:
+                told.write(f"{end} {os.path.getsize(log)}")
+            os.rename(log + ".part", log + ".code")
+    with open(log + ".code") as told:
+        return told.read()
 
-                list(map(site.addsitedir, place))
-            except ImportError:
-                pass
-            sys.path_importer_cache.clear()  # what was installed a moment ago counts
-            code = 0  # type: object
-            try:
-                os.chdir(home or here)
-                with open(script, "rb") as source:
-                    program = compile(source.read(), script, "exec")
-                exec(program, {"__name__": "__main__", "__file__": script})
-            except SystemExit as error:
-                code = error.code
-            except BaseException as error:  # noqa: BLE001
-                file.write(f"{type(error).__name__}: {error}\n")
-                code = 70
-            finally:
-                sys.stdout, sys.stderr, sys.argv, sys.path = kept
-                os.chdir(here)
-        end = code if isinstance(code, int) else int(bool(code))
-        with open(log + ".part", "w") as file:
-            file.write(f"{end} {os.path.getsize(log)}")
-        os.rename(log + ".part", log + ".code")
-    with open(log + ".code") as file:
-        return file.read()
+
+def program(script: str, words: "list[str]", home: str, searched: str, file: "TextIO") -> object:
+    """Run a file with these arguments, its output to ``file``; what it exits with."""
+    kept, here = (sys.stdout, sys.stderr, sys.argv, sys.path), os.getcwd()
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    place = [os.path.abspath(searched.replace("{X.Y}", version))] if searched else []
+    sys.stdout, sys.stderr, sys.argv = file, file, [script, *words]
+    sys.path = place + sys.path
+    try:
+        import site
+
+        list(map(site.addsitedir, place))
+    except ImportError:
+        pass
+    sys.path_importer_cache.clear()  # what was installed a moment ago counts
+    code = 0  # type: object
+    try:
+        os.chdir(home or here)
+        with open(script, "rb") as source:
+            exec(
+                compile(source.read(), script, "exec"),
+                {"__name__": "__main__", "__file__": script},
+            )
+    except SystemExit as error:
+        code = error.code
+        if code and not isinstance(code, int):
+            file.write(f"{code}\n")
+    except BaseException as error:  # noqa: BLE001
+        file.write(f"{type(error).__name__}: {error}\n")
+        code = 70
+    finally:
+        sys.stdout, sys.stderr, sys.argv, sys.path = kept
+        os.chdir(here)
+        file.flush()
+    return code
 
 
 def clear(top: str) -> str:
