@@ -105,11 +105,13 @@ def _fit(
     promise = promises.of(target)
     if promise is None or library is None:
         return grafted, ()
+    own = _of_the_target(wheel.read(grafted), target)
+    return fitting.fit(own, promise.lacks, library, scratch, places)
 
-    def excess(version: SymbolVersion) -> bool:
-        return promise.offers(version.library) and not promise.keeps(version)
 
-    return fitting.fit(wheel.read(grafted), excess, library, scratch, places)
+def _of_the_target(contents: WheelContents, target: Target) -> WheelContents:
+    """The wheel as if it had no code for other processors: that is none of their C library's."""
+    return replace(contents, elves=libraries.own(contents, target.arch))
 
 
 def _is_repaired(raw: RawWheel, contents: WheelContents, target: Target) -> bool:
@@ -227,13 +229,10 @@ def _judge(
     promise = promises.of(target)
     if promise is None:
         return
-
-    def excess(version: SymbolVersion) -> bool:
-        return promise.offers(version.library) and not promise.keeps(version)
-
+    excess, contents = promise.lacks, _of_the_target(contents, target)
     beyond: dict[str, SymbolVersion] = {}
     for member, info in contents.elves.items():
-        if machines.same(info, target.arch) and any(map(excess, info.versions)):
+        if any(map(excess, info.versions)):
             hinder = fitting.obstacles(contents, member, excess, c_library) if c_library else {}
             needs = hinder or _needs(contents, member, filter(excess, info.versions))
             beyond.update((_needed(member, needs[it], it), it) for it in sorted(needs))

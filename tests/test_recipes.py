@@ -283,3 +283,13 @@ def test_a_patch_that_does_not_fit_is_refused(
         applied(tmp_path, before, diff)
     assert "demo 1.0: the patch demo.patch does not fit" in str(caught.value)
     assert said in str(caught.value)
+
+
+def test_a_patch_writes_nothing_through_a_link_that_leaves(tmp_path: Path) -> None:
+    top = tmp_path / "sdist"
+    top.mkdir()
+    (top / "out").symlink_to(tmp_path)
+    diff = "--- /dev/null\n+++ b/out/new.py\n@@ -0,0 +1 @@\n+x\n"
+    with pytest.raises(BuildError, match=r"b/out/new\.py leads out of the sdist"):
+        applied(top, "", diff)
+    assert not (tmp_path / "new.py").exists()

@@ -402,6 +402,24 @@ def test_the_wheels_own_code_gets_the_shim_too(
     assert "demo.libs/libshim-01234567.so" in contents.members
 
 
+@pytest.mark.parametrize("symbol", ["fresh", "gone"])
+def test_code_that_is_carried_for_another_processor_is_left_alone(
+    newer: Lab, older: CLibrary, tmp_path: Path, symbol: str
+) -> None:
+    """Prebuilt libraries without versions, as those for musl and Android are."""
+    flags = ("-Wl,-z,undefs", "-O0")
+    calls = f"int {symbol}(void); int other(void) {{ return {symbol}(); }}"
+    other = newer.compile(tmp_path / "other.so", calls, [], flags, arch="x86_64")
+    own = newer.compile(tmp_path / "own.so", "int old(void); int x(void) {return old();}",
+                        ["libc.so.6"])  # fmt: skip
+    inside: dict[str, str | bytes] = {"pkg/x86_64/lib.so": other, "pkg/own/lib.so": own}
+    built = packed(tmp_path, inside, "py3-none-any")
+    made = repair.repair(built, target(), newer.image, tmp_path / "out", c_library=older)
+    with zipfile.ZipFile(made.path) as archive:
+        assert archive.read("pkg/x86_64/lib.so") == other
+    assert made.fitted == ()
+
+
 def test_what_fits_already_is_not_touched(lab: Lab, older: CLibrary, tmp_path: Path) -> None:
     code = f"int lib_old(void); {ENTRY} {{ return lib_old(); }}"
     built = raw(lab, tmp_path, code, ["libold.so.1"])

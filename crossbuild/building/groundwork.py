@@ -216,7 +216,10 @@ class Groundwork:
             for path in filter(None, found):
                 shutil.copyfile(path, tree / _UNWINDER)
                 return
-            raise HostError(f"the image {self.root.image.name} has no {_UNWINDER}", remedy="")
+            raise HostError(
+                f"the image {self.root.image.name} has no {_UNWINDER}",
+                remedy="Take an image that has GCC's own library (Debian: libgcc-s1).",
+            )
 
         return Tree(key=key, path=self.store.make_tree(key, fill))
 

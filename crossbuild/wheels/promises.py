@@ -53,6 +53,10 @@ class Promise:
         needed = glibc(version)
         return needed is not None and needed <= self.floor
 
+    def lacks(self, version: SymbolVersion) -> bool:
+        """Whether it is a version of an offered library that is not on every machine."""
+        return self.offers(version.library) and not self.keeps(version)
+
 
 def of(target: Target) -> Promise | None:
     """What the target promises; None for ``linux_ARCH``, which promises nothing."""
