@@ -48,9 +48,7 @@ class Command:
         return (option for group in self.groups for option in group.options)
 
 
-_RUN = (
-    REQUIREMENTS,
-    TARGET,
+_MAKING = (
     FLOORS,
     CHOICE,
     INDEX,
@@ -60,6 +58,7 @@ _RUN = (
     PROOF,
     GENERAL,
 )
+"""What is said of making a wheelhouse, but for which."""
 
 OVERVIEW = (
     "Offline Python wheelhouses for another processor: resolved for the target, downloaded "
@@ -74,7 +73,7 @@ COMMANDS: Mapping[str, Command] = {
     "run": Command(
         words="REQUIREMENT… --target PLATFORM",
         summary="resolve, download, build, verify and publish (the default)",
-        groups=_RUN,
+        groups=(REQUIREMENTS, TARGET, *_MAKING),
         examples=(
             "crossbuild matplotlib --target manylinux2014_aarch64",
             "crossbuild -r requirements.txt --target manylinux_2_28_aarch64 --python 3.11",
@@ -159,20 +158,7 @@ COMMANDS: Mapping[str, Command] = {
     "ship": Command(
         words="REQUIREMENT… --via CHANNEL",
         summary="probe a machine, make its wheelhouse, prove, push and install it",
-        groups=(
-            REQUIREMENTS,
-            CHANNEL,
-            INSTALLING,
-            AFTERWARDS,
-            FLOORS,
-            CHOICE,
-            INDEX,
-            Group(title="Output", options=(OUTPUT,)),
-            BUILDING,
-            RECIPES,
-            PROOF,
-            GENERAL,
-        ),
+        groups=(REQUIREMENTS, CHANNEL, INSTALLING, AFTERWARDS, *_MAKING),
         examples=("crossbuild ship matplotlib --via 'exec:ssh HOST python3 -'",),
     ),
     "targets": Command(

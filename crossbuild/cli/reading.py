@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Iterable
+from typing import TypeVar
 
 from packaging.utils import InvalidName, canonicalize_name
 
+from crossbuild import wording
 from crossbuild.carry import message
 from crossbuild.excess import Allowance
 from crossbuild.model import Builder, Formats, Policy
 from crossbuild.packing.order import FAT32_LIMIT, Form
 from crossbuild.platforms import LEGACY
+
+E = TypeVar("E", bound=enum.Enum)
 
 ENGINES = ("auto", "rootfs", "docker")
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
@@ -61,11 +66,16 @@ def modules(text: str) -> tuple[str, ...]:
 
 def bundle_form(text: str) -> Form:
     """Read a bundle's format."""
+    return _one_of(Form, text, "format")
+
+
+def _one_of(kind: type[E], text: str, noun: str) -> E:
+    """A member of an enum by its value."""
     try:
-        return Form(text)
+        return kind(text)
     except ValueError as error:
-        known = ", ".join(form.value for form in Form)
-        raise ValueError(f"{text!r} is no format; there are {known}") from error
+        known = wording.listing([member.value for member in kind])
+        raise ValueError(f"{text!r} is no {noun}; there are {known}") from error
 
 
 def message_limit(text: str) -> int:
@@ -96,19 +106,12 @@ def days(text: str) -> float:
 
 def policy(text: str) -> Policy:
     """Read ``wheel-first`` or ``newest``."""
-    try:
-        return Policy(text)
-    except ValueError as error:
-        raise ValueError(f"{text!r} is no policy; there are wheel-first and newest") from error
+    return _one_of(Policy, text, "policy")
 
 
 def builder(text: str) -> Builder:
     """Read ``crossbuild``, ``cibuildwheel`` or ``cibuildwheel+native``."""
-    try:
-        return Builder(text)
-    except ValueError as error:
-        known = " and ".join(builder.value for builder in Builder)
-        raise ValueError(f"{text!r} is no builder; there are {known}") from error
+    return _one_of(Builder, text, "builder")
 
 
 def engine(text: str) -> str:

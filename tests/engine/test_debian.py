@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from crossbuild.store import Store
 from tests.engine.programs import install
 
 IMAGE = catalog.image("bookworm-aarch64")
+SOURCE = "crossbuild-source"
 MIRROR = Archive(mirror="http://mirror.example/debian", options=('Acquire::Retries "3";',))
 
 
@@ -196,53 +198,51 @@ def test_a_root_with_more_packages_shares_the_rest(tmp_path: Path) -> None:
     assert not [path for path in root.rglob("*") if path.name.startswith(".")]
 
 
-def test_an_index_is_what_apt_got_and_checked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen = tmp_path / "seen"
-    (tmp_path / "index").mkdir()
-    script = f"""\
-printf "<%s>\\n" "$@" >{seen}
+@pytest.fixture
+def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Makes an ``unshare`` that puts its words into the file, and does more with its ``$root``."""
+
+    def make(more: str) -> Path:
+        words = tmp_path / "words"
+        script = f"""\
+printf "<%s>\\n" "$@" >{words}
 root=$(printf "%s\\n" "$@" | grep /root-)
-echo "usr/bin/pg_config database/libpq-dev" >"$root/{debian.CONTENTS}"
-"""
-    install(monkeypatch, tmp_path / "bin", unshare=script)
+{more}"""
+        install(monkeypatch, tmp_path / "bin", unshare=script)
+        (tmp_path / "got").mkdir()
+        return words
+
+    return make
+
+
+def test_an_index_is_what_apt_got_and_checked(tmp_path: Path, seen: Callable[[str], Path]) -> None:
+    words = seen(f'echo "usr/bin/pg_config database/libpq-dev" >"$root/{debian.CONTENTS}"\n')
     assert isinstance(IMAGE.source, Debian)
     debian.contents(
-        IMAGE.source, IMAGE.arch, tmp_path / "index", worth="^usr/(bin|include)/",
+        IMAGE.source, IMAGE.arch, tmp_path / "got", worth="^usr/(bin|include)/",
         archive=MIRROR, environment={"PATH": os.environ["PATH"]},
     )  # fmt: skip
-    text = seen.read_text(encoding="utf-8")
+    text = words.read_text(encoding="utf-8")
     assert "Contents-$(ARCHITECTURE)" in text
     assert "grep -E '^usr/(bin|include)/'" in text
     assert '<--aptopt=Acquire::Retries "3";>' in text
     assert text.endswith("<http://mirror.example/debian>\n")
-    assert [path.name for path in (tmp_path / "index").iterdir()] == [debian.CONTENTS]
+    assert [path.name for path in (tmp_path / "got").iterdir()] == [debian.CONTENTS]
 
 
-def test_a_source_is_what_apt_got_and_checked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen = tmp_path / "seen"
-    (tmp_path / "source").mkdir()
-    script = f"""\
-printf "<%s>\\n" "$@" >{seen}
-root=$(printf "%s\\n" "$@" | grep /root-)
-mkdir "$root/crossbuild-source"
-touch "$root/crossbuild-source/hello_2.10-3.dsc" "$root/crossbuild-source/hello_2.10.orig.tar.gz"
-"""
-    install(monkeypatch, tmp_path / "bin", unshare=script)
+def test_a_source_is_what_apt_got_and_checked(tmp_path: Path, seen: Callable[[str], Path]) -> None:
+    names = ["hello_2.10-3.dsc", "hello_2.10.orig.tar.gz"]
+    words = seen(f'mkdir "$root/{SOURCE}"; cd "$root/{SOURCE}"; touch {" ".join(names)}\n')
     debian.source(
-        "bookworm", "hello", IMAGE.arch, tmp_path / "source",
+        "bookworm", "hello", IMAGE.arch, tmp_path / "got",
         archive=MIRROR, environment={"PATH": os.environ["PATH"]},
     )  # fmt: skip
-    text = seen.read_text(encoding="utf-8")
+    text = words.read_text(encoding="utf-8")
     assert "apt-get source --only-source --download-only hello" in text
     assert "deb-src" in text
     assert "<--arch=arm64>" in text
     assert text.endswith("<http://mirror.example/debian>\n")
-    names = sorted(path.name for path in (tmp_path / "source").iterdir())
-    assert names == ["hello_2.10-3.dsc", "hello_2.10.orig.tar.gz"]
+    assert sorted(path.name for path in (tmp_path / "got").iterdir()) == names
 
 
 @pytest.mark.network
