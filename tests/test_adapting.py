@@ -91,7 +91,9 @@ def test_encoders_that_were_taken_away_are_there_again(source: Path) -> None:
     found = adapting.adapted(why, source, "pyodbc", (3, 11))
     assert found
     assert found.why == "its C calls PyUnicode_EncodeUTF8, which is there again"
-    assert "#define PyUnicode_EncodeUTF8" in found.patches[0].text
+    for encoder in ("UTF8", "UTF16", "UTF32", "Latin1", "ASCII"):
+        assert f"#define PyUnicode_Encode{encoder}(" in found.patches[0].text
+        assert adapting.adapted(why.replace("UTF8", encoder), source, "pyodbc", (3, 11))
     assert adapting.adapted(why, source, "pyodbc", (3, 10)) is None
     other = why.replace("EncodeUTF8", "EncodeFSDefault")
     assert adapting.adapted(other, source, "pyodbc", (3, 11)) is None

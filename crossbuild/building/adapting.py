@@ -31,7 +31,7 @@ _LONGEST = 64 << 20
 _LVALUES = re.compile(r"\bPy_(TYPE|SIZE|REFCNT)\s*\(")
 _INLINE_SINCE = (3, 11)
 """The first CPython whose ``Py_TYPE`` is a function (bpo-39573), and without the encoders."""
-_ENCODER = re.compile(r"'(?P<name>PyUnicode_Encode(?:UTF8|Latin1|ASCII)?)'")
+_ENCODER = re.compile(r"'(?P<name>PyUnicode_Encode(?:UTF8|UTF16|UTF32|Latin1|ASCII)?)'")
 """Encoders of ``Py_UNICODE`` (bpo-44029), as compilers quote them."""
 _DIRECTORY = ".crossbuild"
 _HEADER = """\
@@ -58,6 +58,12 @@ static inline PyObject *PyUnicode_Encode(const wchar_t *text, Py_ssize_t size,
 #define PyUnicode_EncodeUTF8(text, size, errors) PyUnicode_Encode(text, size, "utf-8", errors)
 #define PyUnicode_EncodeLatin1(text, size, errors) PyUnicode_Encode(text, size, "latin-1", errors)
 #define PyUnicode_EncodeASCII(text, size, errors) PyUnicode_Encode(text, size, "ascii", errors)
+#define CROSSBUILD_UTF(bits, order) \\
+    ((order) < 0 ? "utf-" bits "-le" : (order) > 0 ? "utf-" bits "-be" : "utf-" bits)
+#define PyUnicode_EncodeUTF16(text, size, errors, order) \\
+    PyUnicode_Encode(text, size, CROSSBUILD_UTF("16", order), errors)
+#define PyUnicode_EncodeUTF32(text, size, errors, order) \\
+    PyUnicode_Encode(text, size, CROSSBUILD_UTF("32", order), errors)
 #endif
 """
 

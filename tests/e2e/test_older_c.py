@@ -22,10 +22,12 @@ CODE = """\
 static PyObject *made(PyObject *self, PyObject *unused)
 {
     const wchar_t *text = L"a\\u00e4\\u20ac";
-    return Py_BuildValue("NNNN", PyUnicode_EncodeUTF8(text, 3, NULL),
+    return Py_BuildValue("NNNNNN", PyUnicode_EncodeUTF8(text, 3, NULL),
                          PyUnicode_EncodeLatin1(text, 3, "replace"),
                          PyUnicode_EncodeASCII(text, 3, "ignore"),
-                         PyUnicode_Encode(text, 2, "utf-16-le", NULL));
+                         PyUnicode_Encode(text, 2, "utf-16-le", NULL),
+                         PyUnicode_EncodeUTF16(text, 1, "strict", -1),
+                         PyUnicode_EncodeUTF32(text, 1, "strict", 1));
 }
 
 static PyMethodDef methods[] = {{"made", made, METH_NOARGS, NULL}, {NULL, NULL, 0, NULL}};
@@ -40,7 +42,7 @@ PyMODINIT_FUNC PyInit_demo(void)
 RECIPE = """\
 test-command = '''
 python -c "import demo; assert demo.made() == (b'a\\303\\244\\342\\202\\254', b'a\\344?', b'a', \
-b'a\\000\\344\\000')"
+b'a\\000\\344\\000', b'a\\000', b'\\000\\000\\000a')"
 '''
 """
 
