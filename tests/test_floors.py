@@ -266,6 +266,8 @@ def test_what_is_allowed_keeps_the_tag_of_what_it_needs(
     assert isinstance(again, VerifiedWheel)
     assert again.provenance.origin is Origin.BUILT_EARLIER
     assert not engine.asked
+    unasked, _ = shop.made(plan)
+    assert isinstance(unasked, Failure), "what was kept for a higher floor is for that alone"
 
 
 def test_what_was_built_in_vain_is_not_built_again(lab: Lab, shop: Floors, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from crossbuild import catalog, process, repair, verify
 from crossbuild.catalog import Role
 from crossbuild.engine.base import Root
 from crossbuild.errors import FloorError, HostError, IntegrityError, RepairError
+from crossbuild.excess import Fit
 from crossbuild.ladder import Rung
 from crossbuild.model import RawWheel
 from crossbuild.target import Target
@@ -276,6 +277,21 @@ def test_a_copied_library_is_bound_to_the_older_c_library(
     assert numbers["old"] == numbers["mid"]
 
 
+def test_a_library_that_finds_all_in_the_c_library_itself_is_not_laid_out_anew(
+    newer: Lab, older: CLibrary, tmp_path: Path
+) -> None:
+    calls = "int old(void); int mid(void); int libmid(void) { return old() + mid(); }"
+    newer.library("libmid.so.1", calls, ["libc.so.6"])
+    built = raw(newer, tmp_path, f"int libmid(void); {ENTRY} {{ return libmid(); }}",
+                ["libmid.so.1"])  # fmt: skip
+    made = repair.repair(built, target(), newer.image, tmp_path / "out", c_library=older)
+    assert made.fitted == (Fit(library="libmid.so.1", symbols=("mid",)),)
+    contents = wheel.read(made.path)
+    copied = next(member for member in contents.members if "/libmid-" in member)
+    assert contents.elves[copied].search == ()
+    assert contents.elves[copied].needed == ("libc.so.6",)
+
+
 def test_what_a_library_can_do_without_is_left_to_whoever_has_it(
     newer: Lab, older: CLibrary, tmp_path: Path
 ) -> None:
@@ -400,6 +416,17 @@ def test_the_wheels_own_code_gets_the_shim_too(
     assert info.needed == ("libshim-01234567.so",)
     assert info.search[0] == "$ORIGIN/../../demo.libs"
     assert "demo.libs/libshim-01234567.so" in contents.members
+
+
+def test_no_shim_is_looked_for_from_where_nobody_knows_the_way(
+    newer: Lab, older: CLibrary, tmp_path: Path
+) -> None:
+    """An installer moves what is in ``.data`` (PEP 427)."""
+    code = f"int fresh(void); {ENTRY} {{ return fresh(); }}"
+    module = newer.compile(tmp_path / MODULE, code, [], ("-Wl,-z,undefs", "-O0"))
+    built = packed(tmp_path, {f"demo-1.0.data/platlib/{MODULE}": module})
+    with pytest.raises(FloorError, match=r"demo\.cpython.* needs GLIBC_2\.36 .*\(fresh\)"):
+        repair.repair(built, target(), newer.image, tmp_path / "out", c_library=older)
 
 
 @pytest.mark.parametrize("symbol", ["fresh", "gone"])
