@@ -7,8 +7,11 @@ import pytest
 from crossbuild.building.backend import uses_rust
 from crossbuild.errors import BuildError, CrossbuildError, IntegrityError, NetworkError
 from crossbuild.model import BuildSystem
-from crossbuild.toolchain.rust import crates
-from crossbuild.toolchain.rust.native import variables
+from crossbuild.report import Silent
+from crossbuild.store import Store
+from crossbuild.toolchain.rust import crates, native
+from crossbuild.toolchain.rust.native import Rust, variables
+from tests.test_backend import TARGET, toolchain
 
 REGISTRY = "registry+https://registry.example/crates.io-index"
 
@@ -110,3 +113,25 @@ def test_both_processors_have_their_linkers() -> None:
 def test_build_requirements_mean_rust(requires: str, expected: bool) -> None:
     system = BuildSystem(backend="b", backend_path=(), requires=(requires,))
     assert uses_rust(system) is expected
+
+
+def test_cargo_is_run_where_the_sdist_cannot_configure_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reads ``.cargo`` of the directory it is run in, which can name programs, on the host."""
+    source = tmp_path / "demo-1.0"
+    (source / ".cargo").mkdir(parents=True)
+    for name in (".cargo/config.toml", "Cargo.toml", "Cargo.lock"):
+        (source / name).touch()
+    cargo = tmp_path / "cargo"
+    cargo.write_text(f'#!/bin/sh\npwd > "{tmp_path}/where"\necho "$@" > "{tmp_path}/asked"\n')
+    cargo.chmod(0o755)
+    chosen = native._Chosen(trees={}, cargo=(str(cargo),), said="a Rust")
+    monkeypatch.setattr(Rust, "_chosen", lambda _: chosen)
+    rust = Rust(store=Store(tmp_path / "cache"), target=TARGET, reporter=Silent())
+    joined = rust.join(toolchain(tmp_path), "demo 1.0", source, library="/usr/lib", python=(3, 11))
+    where = Path((tmp_path / "where").read_text().strip())
+    assert where.is_relative_to(tmp_path / "cache")
+    assert "--locked" in (tmp_path / "asked").read_text().split()
+    crate_tree = joined.trees[native.CRATES]
+    assert "[source.crates-io]" in (crate_tree.path / "config.toml").read_text()
