@@ -21,6 +21,7 @@ from crossbuild import process
 from crossbuild.building import fitting, reaching
 from crossbuild.disk import guarded, hash_of, storage_error
 from crossbuild.engine.base import Root
+from crossbuild.engine.images import within
 from crossbuild.errors import FloorError, RepairError
 from crossbuild.excess import Fit
 from crossbuild.model import RawWheel, RepairedWheel
@@ -191,7 +192,7 @@ def _library_paths(target: Target, root: Root) -> list[Path]:
         *(f"{parent}/lib" for parent in ("/usr/local", "", "/usr")),
         *("/lib64", "/usr/lib64"),
     ]
-    return [Path(f"{root.path}{path}") for path in paths]
+    return [within.resolved(root.path, path) for path in paths]
 
 
 def _provided_by_others(
@@ -218,7 +219,7 @@ def _missing(contents: WheelContents, target: Target, root: Root, places: list[P
         f"{lack.library}, which {lack.member} needs, is neither in the wheel nor in the image "
         f"{root.image.name}"
         for lack in (libraries.lacks(contents, target.arch, promise) if promise else ())
-        if not any((place / lack.library).exists() for place in places)
+        if not any(os.path.lexists(place / lack.library) for place in places)
     ]
 
 

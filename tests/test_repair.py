@@ -265,6 +265,25 @@ def test_a_search_path_of_the_build_is_looked_up_in_the_image(lab: Lab, tmp_path
     assert made.grafted == ("libold.so.1",)
 
 
+@pytest.mark.parametrize("link", [f"{LIBRARIES}/libold.so.1", "usr/lib64"])
+def test_a_link_of_the_image_leads_to_what_is_in_the_image(
+    lab: Lab, tmp_path: Path, link: str
+) -> None:
+    """The kernel, and so auditwheel, would look for it on this host."""
+    private = tmp_path / "image"
+    shutil.copytree(lab.root, private)
+    hidden = private / "opt/hidden"
+    hidden.mkdir(parents=True)
+    (private / LIBRARIES / "libold.so.1").rename(hidden / "libold.so.1")
+    name = Path(link).name
+    (private / link).symlink_to("/opt/hidden" if name == "lib64" else f"/opt/hidden/{name}")
+    code = f"int lib_old(void); {ENTRY} {{ return lib_old(); }}"
+    built = lab.compile(tmp_path / MODULE, code, ["libold.so.1"])
+    image = Root(image=TINY, role=Role.BUILD, key="tiny", path=private)
+    made = repair.repair(packed(tmp_path, {MODULE: built}), target(), image, tmp_path / "out")
+    assert made.grafted == ("libold.so.1",)
+
+
 @pytest.mark.parametrize("tag", ["py3-none-any", TAG])
 def test_a_wheel_without_code_passes_as_it_is(lab: Lab, tmp_path: Path, tag: str) -> None:
     built = packed(tmp_path, {"demo.py": ""}, tag)

@@ -34,6 +34,8 @@ from auditwheel.patcher import ElfPatcher
 from auditwheel.policy import Policy
 from auditwheel.wheel_abi import WheelAbIInfo, analyze_wheel_abi
 
+from crossbuild.engine.images import within
+
 
 def graft(request: Mapping[str, Any]) -> dict[str, Any]:
     """Copy the libraries that the policy does not promise into the wheel, and tag it."""
@@ -72,8 +74,11 @@ def graft(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _look_only_below(image: Path) -> None:
-    """Search a file's own RPATH in the image: auditwheel would look for it on this host."""
-    original = lddtree.parse_ld_paths
+    """Search a file's own RPATH in the image, and follow the image's links in there.
+
+    auditwheel would take both for this host's.
+    """
+    original, follow = lddtree.parse_ld_paths, lddtree.readlink
 
     def parse_ld_paths(str_ldpaths: str, path: str = "", root: str = "") -> list[str]:
         entries = [entry for entry in str_ldpaths.split(":") if entry]
@@ -81,7 +86,13 @@ def _look_only_below(image: Path) -> None:
             entries = [item if "ORIGIN" in item else f"{image}{item}" for item in entries]
         return original(":".join(entries), path, root)
 
+    def readlink(path: str, root: str, *, prefixed: bool = False) -> str:
+        if Path(path).is_relative_to(image):
+            return str(within.resolved(image, str(Path(path).relative_to(image))))
+        return follow(path, root, prefixed=prefixed)
+
     lddtree.parse_ld_paths = parse_ld_paths
+    lddtree.readlink = readlink
 
 
 def _refused(abi: WheelAbIInfo, policy: Policy) -> Iterator[str]:
