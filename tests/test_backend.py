@@ -349,7 +349,8 @@ def test_a_limit_is_named(store: Store, tmp_path: Path, environment: Tree, stop:
 def test_an_answer_without_end_is_not_read(
     store: Store, tmp_path: Path, environment: Tree
 ) -> None:
-    engine = FakeEngine(tmp_path / "fake", Outcome(answer=b'{"wheel": "' + b"x" * (17 << 20)))
+    endless = b'{"wheel": "' + b"x" * (17 << 20) + b'"}'
+    engine = FakeEngine(tmp_path / "fake", Outcome(answer=endless))
     with pytest.raises(HookError, match="it printed nothing"):
         workshop(store, engine).build(job(tmp_path, environment), Rung.EMULATED, tmp_path / "out")
 

@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from crossbuild import build
 from crossbuild.building.backend import uses_rust
+from crossbuild.building.calling import HookError
 from crossbuild.errors import BuildError, CrossbuildError, IntegrityError, NetworkError
+from crossbuild.ladder import Climb, Rung
 from crossbuild.model import BuildSystem
 from crossbuild.report import Silent
 from crossbuild.store import Store
 from crossbuild.toolchain.rust import crates, native
 from crossbuild.toolchain.rust.native import Rust, variables
+from crossbuild.toolchain.zig import Toolchain
 from tests.test_backend import TARGET, toolchain
+from tests.test_build import FAILED, step
+from tests.test_mending import Bench
 
 REGISTRY = "registry+https://registry.example/crates.io-index"
 
@@ -135,3 +142,26 @@ def test_cargo_is_run_where_the_sdist_cannot_configure_it(
     assert "--locked" in (tmp_path / "asked").read_text().split()
     crate_tree = joined.trees[native.CRATES]
     assert "[source.crates-io]" in (crate_tree.path / "config.toml").read_text()
+
+
+class Joined:
+    """A Rust that adds nothing."""
+
+    def join(self, toolchain: Toolchain, *_: object, **__: object) -> Toolchain:
+        return toolchain
+
+
+def test_no_emulated_compiler_is_tried_for_rust(tmp_path: Path) -> None:
+    """There is no Rust for it in the image."""
+    bench = Bench(tmp_path)
+    shop = bench.workshop()
+    shop._rust = Joined()  # type: ignore[assignment]
+    asked = step(bench.archive)
+    asked = replace(asked, system=replace(asked.system, requires=("maturin",)))
+    bench.engine.outcomes = [FAILED]
+    with pytest.raises(HookError, match="no such thing"):
+        build.build(
+            asked, bench.archive, [], workshop=shop, output=tmp_path / "out",
+            log=tmp_path / "demo.log", climb=Climb(),
+        )  # fmt: skip
+    assert bench.rungs == [Rung.NATIVE]
