@@ -110,6 +110,34 @@ def test_a_wheel_that_was_changed_on_the_way_is_refused(tmp_path: Path, place: P
     assert not (tmp_path / "site").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("SHA256SUMS", b"\xff\xfe  app\n", "SHA256SUMS is damaged: "),
+        ("requirements.txt", b"\xff==1\n", "is no requirement"),
+    ],
+)
+def test_a_list_that_is_no_text_is_damaged(
+    tmp_path: Path, place: Path, name: str, text: bytes, said: str
+) -> None:
+    wheels.wheel(place, "app", "1.0")
+    houses.house(place)
+    (place / "SHA256SUMS").unlink()
+    (place / name).write_bytes(text)
+    done = houses.install(place, "--target", tmp_path / "site")
+    assert (done.code, said in done.error) == (5, True), done
+
+
+def test_a_member_whose_own_header_has_no_name_is_damaged(tmp_path: Path, place: Path) -> None:
+    path = wheels.wheel(place, "app", "1.0", files={"é.txt": "1", "app.py": "1"})
+    whole = path.read_bytes()
+    at = whole.index("é.txt".encode())
+    path.write_bytes(whole[:at] + b"\xff\xff" + whole[at + 2 :])
+    houses.house(place)
+    done = houses.install(place, "--target", tmp_path / "site")
+    assert (done.code, "is not where it should be" in done.error) == (5, True), done
+
+
 def test_another_version_is_replaced_and_leaves_nothing_behind(tmp_path: Path) -> None:
     site = tmp_path / "root"
     for version, files in (
@@ -224,6 +252,7 @@ def test_an_installed_package_that_wants_another_version_is_told(
         (("--target",), "--target wants a value"),
         (("--user", "--prefix=/x"), "--user and --prefix cannot be used together"),
         (("--uninstall",), "--uninstall wants names"),
+        (("--list", "--verify"), "--list and --verify cannot be used together"),
         (("--target=/nowhere/x", "!!"), "'!!' is no requirement"),
         (("--target=", "--dry-run"), "--target wants a value"),
         (("--target", "", "--dry-run"), "--target wants a value"),

@@ -41,6 +41,13 @@ class Member:
         self.name = decoded(name, self.flags)
         self.widen(extra)
 
+    def named(self, name: bytes) -> bool:
+        """Whether these bytes are its name."""
+        try:
+            return decoded(name, self.flags) == self.name
+        except UnicodeDecodeError:
+            return False
+
     def widen(self, extra: bytes) -> None:
         """Take the 64-bit numbers where the others are full."""
         at = 0
@@ -163,7 +170,7 @@ class Archive:
         head = self.file.read(30)
         named = little(head, 26, 2)
         name = self.file.read(named)
-        if head[:4] != b"PK\x03\x04" or decoded(name, member.flags) != member.name:
+        if head[:4] != b"PK\x03\x04" or not member.named(name):
             raise self.damaged(f"{member.name!r} is not where it should be")
         place = member.offset + 30 + named + little(head, 28, 2)
         left = member.compressed

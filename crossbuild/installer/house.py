@@ -47,7 +47,7 @@ class House:
 
     def read_sums(self) -> "Iterator[tuple[str, str]]":
         """File names with their SHA-256, as ``sha256sum`` writes them."""
-        with open(self.path(SUMS), encoding="utf-8") as lines:
+        with open(self.path(SUMS), encoding="utf-8", errors="surrogateescape") as lines:
             for line in lines:
                 digest, _, name = line.rstrip("\n").partition("  ")
                 if len(digest) != 64 or not name:
@@ -56,7 +56,7 @@ class House:
 
     def read_pins(self) -> "Iterator[Pin]":
         self.check_sum(PINS)
-        with open(self.path(PINS), encoding="utf-8") as file:
+        with open(self.path(PINS), encoding="utf-8", errors="surrogateescape") as file:
             text = file.read().replace("\\\n", " ")
         for line in text.split("\n"):
             if line.strip() and line.strip()[0] not in "#-":

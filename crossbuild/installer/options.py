@@ -49,6 +49,7 @@ FLAGS = (
 VALUES = ("venv", "target", "prefix", "root", "verify-key")
 SHORT_FLAGS = {"-h": "--help", "-t": "--target", "-U": "--upgrade"}
 PLACES = ("user", "target", "prefix", "venv")
+INSTEAD = ("uninstall", "list", "verify", "recover")
 
 
 class Options:
@@ -85,9 +86,10 @@ class Options:
                 raise Failure(USAGE, f"{word} is no option of install.py", "See --help.")
 
     def check(self) -> None:
-        places = [f"--{name}" for name in PLACES if getattr(self, name)]
-        if len(places) > 1:
-            raise Failure(USAGE, f"{' and '.join(places)} cannot be used together")
+        for group in (PLACES, INSTEAD):
+            said = [f"--{name}" for name in group if getattr(self, name)]
+            if len(said) > 1:
+                raise Failure(USAGE, f"{' and '.join(said)} cannot be used together")
         for name in ("with_pip", "root"):
             if self.venv and getattr(self, name):
                 option = name.replace("_", "-")
