@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -284,6 +285,16 @@ def test_when_neither_works_both_are_told_and_nothing_is_remembered(shop: Shop) 
         "AttributeError: no Feature",
         "TypeError: too old",
     ]
+    assert tools(shop.plan().builds) == ["tool 2"]
+
+
+def test_an_era_that_helps_no_more_is_forgotten(shop: Shop) -> None:
+    shop.make(shop.plan(), FAILED, ASKED, shop.wheel)
+    shutil.rmtree(shop.store.root / "records" / "built")
+    second = shop.plan()
+    assert tools(second.builds) == ["tool 1"]
+    found, _ = shop.make(second, FAILED)
+    assert isinstance(found, Failure)
     assert tools(shop.plan().builds) == ["tool 2"]
 
 
