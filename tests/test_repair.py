@@ -249,6 +249,17 @@ def test_a_library_that_is_nowhere_is_named_with_who_needs_it(lab: Lab, tmp_path
         repair.repair(built, target(), bare.image, tmp_path / "out")
 
 
+def test_private_symbols_of_a_library_that_every_machine_has_are_refused(tmp_path: Path) -> None:
+    """Which ones a machine's zlib exports, nobody promises (PEP 600, auditwheel's blacklist)."""
+    image = Lab(root=tmp_path / "image")
+    image.library("libc.so.6", "int old(void){return 0;}", script="GLIBC_2.17 { global: old; };")
+    image.library("libz.so.1", "int inflate_fast(void){return 0;}")
+    code = f"int old(void); int inflate_fast(void); {ENTRY} {{ return old() + inflate_fast(); }}"
+    built = raw(image, tmp_path, code, ["libc.so.6", "libz.so.1"])
+    with pytest.raises(RepairError, match=r"private symbols of libz\.so\.1: inflate_fast"):
+        repair.repair(built, target(), image.image, tmp_path / "out")
+
+
 def test_a_search_path_of_the_build_is_looked_up_in_the_image(lab: Lab, tmp_path: Path) -> None:
     """auditwheel alone would take the file of this name that the host has."""
     code = f"int lib_old(void); {ENTRY} {{ return lib_old(); }}"
