@@ -14,7 +14,7 @@ import sys
 from crossbuild.installer.checking import faults, modules_of
 from crossbuild.installer.closure import Choice, Closure, broken
 from crossbuild.installer.environments import stage_venv, venv_scheme
-from crossbuild.installer.failure import FAILED, UNWRITABLE, USAGE, Failure, reason
+from crossbuild.installer.failure import FAILED, USAGE, Failure, reason
 from crossbuild.installer.house import House
 from crossbuild.installer.importing import imported_from
 from crossbuild.installer.installed import Distribution, on_path, scan
@@ -23,7 +23,7 @@ from crossbuild.installer.machine import Machine
 from crossbuild.installer.options import USAGE_TEXT, Options
 from crossbuild.installer.pips import no_pip, pip_house, run_pip
 from crossbuild.installer.requirement import Requirement
-from crossbuild.installer.saying import complain, say
+from crossbuild.installer.saying import complain, exit_code, say
 from crossbuild.installer.schemes import Scheme, refuse_managed, scheme_for
 from crossbuild.installer.signature import check_signature
 from crossbuild.installer.staging import Stage, steps_for
@@ -35,17 +35,10 @@ if TYPE_CHECKING:
 
 def main(argv: "Sequence[str] | None" = None, directory: "str | None" = None) -> int:
     """Do what the arguments say with the wheelhouse in ``directory``; the exit code."""
+    words = sys.argv[1:] if argv is None else argv
+    left = "interrupted: nothing was changed, or the next run brings it to its end"
     try:
-        return run(Options(sys.argv[1:] if argv is None else argv), directory or beside())
-    except Failure as failure:
-        complain(f"error: {failure.sentence()}")
-        return failure.code
-    except OSError as error:
-        complain(f"error: {error.filename or 'the disk'}: {reason(error)}.")
-        return UNWRITABLE
-    except KeyboardInterrupt:
-        complain("interrupted: nothing was changed, or the next run brings it to its end")
-        return 130
+        return exit_code(lambda: run(Options(words), directory or beside()), "the disk", left)
     except Exception as error:  # noqa: BLE001
         trace = error.__traceback__
         while trace is not None and trace.tb_next is not None:

@@ -4,7 +4,7 @@ import os
 
 from crossbuild.installer.digests import hasher
 from crossbuild.installer.failure import DAMAGED, LACKING, UNWRITABLE, USAGE, Failure, reason
-from crossbuild.installer.saying import complain, say
+from crossbuild.installer.saying import complain, exit_code, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,17 +54,7 @@ class Contents:
 
 def opened(words: "Sequence[str]", contents: "Callable[[], Contents]", name: str) -> int:
     """Do what the words say; the exit code. ``name`` is what the bundle is called."""
-    try:
-        return obey(list(words), contents(), name)
-    except Failure as failure:
-        complain(f"error: {failure.sentence()}")
-        return failure.code
-    except OSError as error:
-        complain(f"error: {error.filename or name}: {reason(error)}.")
-        return UNWRITABLE
-    except KeyboardInterrupt:
-        complain("interrupted")
-        return 130
+    return exit_code(lambda: obey(list(words), contents(), name), name, "interrupted")
 
 
 def obey(words: "list[str]", contents: Contents, name: str) -> int:

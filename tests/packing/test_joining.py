@@ -156,6 +156,12 @@ def join_script() -> str:
     return resources.files("crossbuild.packing").joinpath("join_script.py").read_text()
 
 
+def ran(program: str, made: Bundle) -> subprocess.CompletedProcess[str]:
+    """Run some code where the parts are."""
+    argv = [sys.executable, "-c", program]
+    return subprocess.run(argv, cwd=made.output, capture_output=True, text=True, check=False)
+
+
 def test_a_full_disk_leaves_nothing_half_done(made: Bundle) -> None:
     limited = (
         "import resource, runpy, signal, sys\n"
@@ -164,13 +170,7 @@ def test_a_full_disk_leaves_nothing_half_done(made: Bundle) -> None:
         "sys.argv = ['join.py', '.']\n"
         "runpy.run_path('join.py', run_name='__main__')\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", limited],
-        cwd=made.output,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = ran(limited, made)
     assert done.returncode == 1
     assert "stopped: " in done.stderr
     assert not (made.output / "wheelhouse.tar.joining").exists()
@@ -236,12 +236,6 @@ def test_interrupted_it_leaves_nothing(made: Bundle) -> None:
         "def stop(*_): raise KeyboardInterrupt\nos.fsync = stop\n"
         "runpy.run_path('join.py', run_name='__main__')\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=made.output,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = ran(code, made)
     assert (done.returncode, "Traceback" in done.stderr) == (130, False)
     assert not list(made.output.glob("*.joining"))
