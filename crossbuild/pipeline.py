@@ -36,6 +36,12 @@ from crossbuild.wheels import wheel
 from crossbuild.wheels.wheel import WheelContents
 from crossbuild.workbench import Services, Workbench
 
+_ASK_TOO = (
+    "Name it in the command, too, as one more requirement: what a package wants may not be known "
+    "before it is built."
+)
+"""For what no plan could have had in it: pygobject's own requirements, for one."""
+
 _MADE = frozenset({Origin.BUILT, Origin.BUILT_EARLIER})
 
 
@@ -239,7 +245,7 @@ def _check_closure(request: Request, contents: Sequence[WheelContents]) -> None:
     target = floors.needed(request.target, (item.tags for item in contents))
     findings = verify.closure(contents, request.wanted.requirements, target)
     if findings:
-        raise VerificationError("; ".join(map(str, findings)))
+        raise VerificationError("; ".join(map(str, findings)), remedy=_ASK_TOO)
 
 
 def _proven(request: Request, services: Services, directory: Path, result: RunResult) -> RunResult:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 
-from crossbuild import verify
-from crossbuild.errors import UsageError
+from crossbuild import pipeline, verify
+from crossbuild.errors import UsageError, VerificationError
 from crossbuild.target import Target
 from crossbuild.wheels import wheel
 from crossbuild.wheels.findings import FindingKind
@@ -49,6 +51,17 @@ class House:
 @pytest.fixture
 def house(tmp_path: Path) -> House:
     return House(tmp_path)
+
+
+def test_what_only_a_built_wheel_says_is_named_with_a_way_out(house: House) -> None:
+    """Pygobject 3.42.2 wants pycairo, without which its sdist cannot be asked."""
+    house.add("pygobject", "pycairo>=1.16")
+    request: Any = SimpleNamespace(
+        target=TARGET, wanted=SimpleNamespace(requirements=(Requirement("pygobject"),))
+    )
+    with pytest.raises(VerificationError, match=r"pycairo>=1\.16, which pygobject 1\.0") as told:
+        pipeline._check_closure(request, house.wheels)
+    assert "one more requirement" in told.value.remedy
 
 
 def test_a_whole(house: House) -> None:
