@@ -147,7 +147,7 @@ class Maker:
         """Build with the build requirements of the plan; should they fail, with earlier ones."""
         archive = self._files[step.source.url]
         try:
-            wheel = self._attempted(self._remembered(step, archive), log, climb)
+            wheel = self._attempted(self._remembered(step, archive, climb), log, climb)
         except HookError as error:
             wheel = self._made_adapted(step, log, climb, error)
         except BuildError as error:
@@ -171,17 +171,17 @@ class Maker:
         try:
             wheel = self._attempted(better, log.with_suffix(".adapted.log"), climb)
         except BuildError as again:
-            climb.adapted = None
             error.remedy += f" When {mending.why}: {era.said(again)}."
             return self._made_earlier(step, log, climb, error)
         self._bench.experience.keep_adaptation(archive, mending)
         return wheel
 
-    def _remembered(self, step: BuildStep, archive: Path) -> BuildStep:
+    def _remembered(self, step: BuildStep, archive: Path, climb: Climb) -> BuildStep:
         """The step with what mended it before, or the era that made it here before."""
         mending = self._bench.experience.adaptation(archive)
         if mending:
             better = self._bench.adapted(step, adapting.merged(step.recipe, mending))
+            climb.adapted = mending.why if better else None
             return better or step
         known = None if step.era else self._bench.experience.era(archive)
         if known is None:
@@ -194,6 +194,7 @@ class Maker:
     ) -> VerifiedWheel:
         """Build with the build requirements of an earlier time; raise ``error`` if all fail."""
         failed: dict[str, BuildError] = {}
+        climb.adapted = None
         for past in islice(self._bench.earlier(step, era.said(error)), error.eras):
             self._warn(step, f"trying {past.era}, for with those of today: {error}")
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -195,6 +196,10 @@ def test_stale_c_is_written_anew_and_the_next_run_knows(old: Old, tmp_path: Path
     again, engine = old.made(plan)
     assert isinstance(again, VerifiedWheel)
     assert not engine.asked
+    shutil.rmtree(old.store.root / "records" / "built")
+    anew, _ = old.made(plan, Outcome(), made(tmp_path))
+    assert isinstance(anew, VerifiedWheel)
+    assert [attempt.adapted for attempt in anew.provenance.tried] == [why]
 
 
 def test_where_that_fails_too_both_are_told(old: Old) -> None:
