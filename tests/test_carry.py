@@ -259,6 +259,26 @@ def test_a_push_that_was_cut_goes_on_where_it_was(wheelhouse: Path, tmp_path: Pa
     assert pushed.carried == len(BIG) - known
 
 
+@pytest.mark.parametrize("limit", [1 << 14, 1 << 20], ids=["in pieces", "whole"])
+def test_what_came_of_a_file_that_was_changed_meanwhile_is_removed(
+    wheelhouse: Path, tmp_path: Path, limit: int
+) -> None:
+    there = tmp_path / "there"
+    Mortal.lives = 12
+    with pytest.raises(ChannelError):
+        push.push(
+            push.load(wheelhouse), channels.line(Mortal, 1 << 14), Silent(), remote_dir=str(there)
+        )
+    assert len(list(there.glob(".big.whl.*"))) == 2
+    other = there / ".big.whl.more.0123456789abcdef.part"
+    other.write_bytes(b"of another file")
+    (wheelhouse / "big.whl").write_bytes(BIG[::-1])
+    line = channels.line(Near, limit)
+    push.push(push.load(wheelhouse), line, Silent(), remote_dir=str(there))
+    assert (there / "big.whl").read_bytes() == BIG[::-1]
+    assert list(there.glob(".*")) == [other]
+
+
 def test_what_came_in_pieces_leaves_nothing_when_it_comes_whole(
     wheelhouse: Path, tmp_path: Path
 ) -> None:

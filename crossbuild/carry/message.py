@@ -26,7 +26,8 @@ _ALWAYS = ("reply", "serve")
 _CALLS = {
     "where": ("unfit",),
     "adopt": ("digest",),
-    "place": ("digest",),
+    "begin": ("outdate",),
+    "place": ("digest", "outdate"),
     "finish": ("digest",),
     "measure": ("digest",),
     "run": ("program",),

@@ -141,16 +141,30 @@ def place(part: str, path: str, expected: str, data: bytes) -> str:
     for left in (own, part, part + ".log"):
         if os.path.exists(left):
             os.remove(left)
+    outdate(part)
     return found
+
+
+def outdate(part: str) -> None:
+    """Remove what came of other contents of the file that ``part`` becomes: it was changed since.
+
+    Names end in 16 digits of the hash and ``.part``, and may go on.
+    """
+    top, name = os.path.split(part)
+    for other in os.listdir(top):
+        pair = other[: len(name) - 21], other[len(name) - 5 : len(name)]
+        if pair == (name[:-21], ".part") and not other.startswith(name):
+            os.remove(os.path.join(top, other))
 
 
 def begin(part: str) -> str:
     """Open a file that comes in pieces; tell which are there from an earlier time.
 
-    Lines ``OFFSET LENGTH``, joined where they touch. What a cut left half written
-    or garbled in the journal counts for nothing: its piece comes again.
+    Lines ``OFFSET LENGTH``, joined where they touch. What a cut left half written or garbled in
+    the journal counts for nothing: its piece comes again.
     """
     os.makedirs(os.path.dirname(part), exist_ok=True)
+    outdate(part)
     for path in (part, part + ".log"):
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
     ranges = []  # type: list[list[int]]
