@@ -138,6 +138,21 @@ def test_a_member_whose_own_header_has_no_name_is_damaged(tmp_path: Path, place:
     assert (done.code, "is not where it should be" in done.error) == (5, True), done
 
 
+def test_a_wheel_cannot_write_into_the_transaction(tmp_path: Path, place: Path) -> None:
+    wheels.wheel(place, "app", "1.0", files={"app.py": "", ".crossbuild-install/journal": "x"})
+    houses.house(place)
+    done = houses.install(place, "--target", tmp_path / "site")
+    assert (done.code, "lies where transactions are kept" in done.error) == (5, True), done
+
+
+def test_the_highest_number_of_a_build_is_the_newest(tmp_path: Path, place: Path) -> None:
+    for build in ("9", "10", "2a"):
+        wheels.wheel(place, "app", "1.0", build=build, files={"app.py": f"BUILD = '{build}'\n"})
+    houses.house(place, pinned=False)
+    assert houses.install(place, "--target", tmp_path / "site").code == 0
+    assert (tmp_path / "site" / "app.py").read_text() == "BUILD = '10'\n"
+
+
 def test_another_version_is_replaced_and_leaves_nothing_behind(tmp_path: Path) -> None:
     site = tmp_path / "root"
     for version, files in (

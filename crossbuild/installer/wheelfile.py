@@ -5,6 +5,7 @@ import os
 from crossbuild.installer.archive import Archive
 from crossbuild.installer.digests import STRONG
 from crossbuild.installer.failure import DAMAGED, UNFIT, Failure, reason
+from crossbuild.installer.journal import STATE
 from crossbuild.installer.requirement import Requirement, canonical
 from crossbuild.installer.schemes import PARTS, Scheme
 from crossbuild.installer.texts import headers, rows, sections
@@ -26,8 +27,15 @@ class Name:
             raise ValueError(f"{filename} is not named as a wheel has to be")
         self.project = canonical(parts[0])
         self.version = Version(parts[1].replace("_", "-")).text
-        self.build = parts[2] if len(parts) == 6 else ""
+        self.build = build_order(parts[2] if len(parts) == 6 else "")
         self.tag = "-".join(parts[-3:])
+
+
+def build_order(build: str) -> "tuple[int, str]":
+    """What a build tag sorts by: its number, then the rest (PEP 427); none is the first."""
+    rest = build.lstrip("0123456789")
+    number = build[: len(build) - len(rest)]
+    return (int(number) if number else -1), rest
 
 
 class Wheel:
@@ -98,6 +106,8 @@ class Wheel:
             raise self.wrong(f"is unsafe: the member {name!r} leaves the wheel")
         if not name or "" in parts[:-1] or "." in parts:
             raise self.wrong(f"is unsafe: the member {name!r} has an odd name")
+        if STATE in parts:
+            raise self.wrong(f"is unsafe: the member {name!r} lies where transactions are kept")
 
     def info_directory(self) -> str:
         """The one ``.dist-info`` directory, with the three files it must hold."""
