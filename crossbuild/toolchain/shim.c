@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -180,11 +181,33 @@ void *reallocarray(void *old, size_t count, size_t size)
 #endif
 
 #if !HAS(26)
-struct iovec;
+/* Linux has had these calls since 4.6; before, as in glibc, flags are what cannot be had. */
+static int lacks_flags(ssize_t done, int flags)
+{
+    if (done >= 0 || errno != ENOSYS)
+        return 0;
+    if (flags != 0)
+        errno = ENOTSUP;
+    return flags == 0;
+}
+
 ssize_t preadv64v2(int file, const struct iovec *parts, int count, off64_t at, int flags)
-{ return syscall(SYS_preadv2, file, parts, count, (long)at, (long)((uint64_t)at >> 32), flags); }
+{
+    ssize_t done = syscall(SYS_preadv2, file, parts, count, (long)at, (long)((uint64_t)at >> 32),
+                           flags);
+    if (!lacks_flags(done, flags))
+        return done;
+    return at == -1 ? readv(file, parts, count) : preadv64(file, parts, count, at);
+}
+
 ssize_t pwritev64v2(int file, const struct iovec *parts, int count, off64_t at, int flags)
-{ return syscall(SYS_pwritev2, file, parts, count, (long)at, (long)((uint64_t)at >> 32), flags); }
+{
+    ssize_t done = syscall(SYS_pwritev2, file, parts, count, (long)at,
+                           (long)((uint64_t)at >> 32), flags);
+    if (!lacks_flags(done, flags))
+        return done;
+    return at == -1 ? writev(file, parts, count) : pwritev64(file, parts, count, at);
+}
 #endif
 
 #if !HAS(27)

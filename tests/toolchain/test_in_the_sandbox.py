@@ -248,7 +248,8 @@ parts = (number * 2)(ctypes.addressof(part), 2)
 assert shim.pwritev64v2(text.fileno(), parts, 1, number(1), 0) == 2
 assert shim.preadv64v2(text.fileno(), parts, 1, number(2), 0) == 2
 assert part.raw[:1] == b"*" and part.raw[1:2] == OLD_C.encode()[3:4]
-assert shim.close_range(text.fileno(), text.fileno(), 0) == 0
+done = shim.close_range(text.fileno(), text.fileno(), 0)
+assert done == 0 or ctypes.get_errno() == errno.ENOSYS  # QEMU 7.2 has none
 print(answer(3.0), subprocess.run(["./main"], check=True, stdout=subprocess.PIPE).stdout.decode())
 """
 
