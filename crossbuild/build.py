@@ -104,27 +104,17 @@ def build(
         with clock.measured("unpack"):
             top = stack.enter_context(workshop.unpacked(source, step.pin.name))
         job = Job(
-            label=step.pin.label,
-            source=top,
-            system=step.system,
-            environment=tree,
-            python=workshop.target.python,
-            wheels=tuple(environment),
-            epoch=sources.epoch(top),
-            log=log,
-            keep=keep and keep / _directory(step, workshop),
-            generators=generators,
-        )
+            label=step.pin.label, source=top, system=step.system, environment=tree,
+            python=workshop.target.python, wheels=tuple(environment), epoch=sources.epoch(top),
+            log=log, keep=keep and keep / _directory(step, workshop), generators=generators,
+        )  # fmt: skip
         made = _climb_or_keep(job, workshop, output, _Records(clock=clock, climb=climb))
     _check_identity(made.contents, step)
     made.workshop.remember(source)
     return RawWheel(
-        path=made.contents.path,
-        rung=made.rung,
-        phases=clock.phases,
-        log=log,
+        path=made.contents.path, rung=made.rung, phases=clock.phases, log=log,
         added=made.workshop.added,
-    )
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

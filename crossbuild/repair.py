@@ -78,12 +78,13 @@ def repair(
         repaired = wheel.read(made)
         _judge(repaired, target, c_library, places)
         made = made.replace(output / made.name)
-    return RepairedWheel(
-        path=made,
-        sha256=hash_of(made),
-        grafted=_grafted(contents, repaired),
-        fitted=tuple(replace(item, library=_original(item.library)) for item in fitted),
-    )
+    return _told(made, _grafted(contents, repaired), fitted)
+
+
+def _told(made: Path, grafted: tuple[str, ...], fitted: tuple[Fit, ...]) -> RepairedWheel:
+    """A repaired wheel, its copied libraries by the names they have in the image."""
+    own = tuple(replace(item, library=_original(item.library)) for item in fitted)
+    return RepairedWheel(path=made, sha256=hash_of(made), grafted=grafted, fitted=own)
 
 
 def _reaching(contents: WheelContents, target: Target, scratch: Path) -> WheelContents:
